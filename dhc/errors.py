@@ -52,8 +52,9 @@ class DhcError(Exception):
 
     def __init__(self, diagnostics: Diagnostic | Iterable[Diagnostic]) -> None:
         """Keep the records; they are drawn only when printed."""
-        one = isinstance(diagnostics, Diagnostic)
-        self.diagnostics = (diagnostics,) if one else tuple(diagnostics)
+        if isinstance(diagnostics, Diagnostic):
+            diagnostics = (diagnostics,)
+        self.diagnostics = tuple(diagnostics)
         super().__init__(self.diagnostics)
 
     def __str__(self) -> str:
