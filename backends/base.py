@@ -1,0 +1,162 @@
+"""What a backend is: three stages, of which only the last needs the device."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+from dhc.ir.graph import Array, Graph
+from dhc.ir.types import Tensor
+from dhc.lower.plan import Plan
+from dhc.passes.manager import Hook, Pass, run_passes
+from dhc.passes.prepare import split_prepare
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to compile for: a backend's name and its options.
+
+    Attributes:
+        backend: Name of a backend, such as `cpu`.
+        threads: Workers on the CPU; 0 means one for each core.
+        precision: `f32`, or `f64` on the reference backend.
+        options: Further settings that only this backend knows.
+    """
+
+    backend: str
+    threads: int = 0
+    precision: str = "f32"
+    options: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Generated text of a whole program.
+
+    Attributes:
+        files: File name to text; the first is the program itself.
+        plan: What the text implements.
+    """
+
+    files: Mapping[str, str]
+    plan: Plan
+
+    @property
+    def text(self) -> str:
+        """The main file."""
+        return next(iter(self.files.values()))
+
+
+class Executable(Protocol):
+    """A built program: weights in, then as many calls as wanted. Calls may overlap in time."""
+
+    def load(self, weights: Mapping[str, Array]) -> None:
+        """Takes the weights by label; each has the logical shape of its slot."""
+
+    def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Runs once: arrays by input label in, arrays by output label out."""
+
+
+class Backend(Protocol):
+    """One kind of device. Objects are made anew for each compilation with its target."""
+
+    name: ClassVar[str]
+
+    def __init__(self, target: Target) -> None: ...
+
+    def check(self, graph: Graph) -> None:
+        """Raises DhcError for everything in a graph that this backend cannot do, all at once."""
+
+    def compile(self, graph: Graph, hooks: Sequence[Hook]) -> Compiled:
+        """Compiles a static graph that the common passes have been through."""
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What a backend makes of a graph.
+
+    Attributes:
+        prepare: Computes from parameters what the executable takes as weights besides them.
+        executable: The built program.
+    """
+
+    prepare: Graph
+    executable: Executable
+
+
+class StagedBackend(ABC):
+    """The backends that generate code: compilation in stages that can be looked at one by one.
+
+    Only `build` needs tools or a device.
+    """
+
+    name: ClassVar[str] = ""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+
+    def check(self, graph: Graph) -> None:
+        """Accepts every graph; override to refuse what cannot be built."""
+
+    @abstractmethod
+    def passes(self) -> Sequence[Pass]:
+        """The backend's own passes before weights are split off: legalisation above all."""
+
+    @abstractmethod
+    def fusion(self) -> Sequence[Pass]:
+        """The passes afterwards: layout and fusion."""
+
+    @abstractmethod
+    def plan(self, graph: Graph) -> Plan:
+        """Cuts a fused graph into launches and places its tensors."""
+
+    @abstractmethod
+    def codegen(self, plan: Plan) -> Source:
+        """Prints the program; pure, and the same text every time."""
+
+    @abstractmethod
+    def build(self, source: Source) -> Executable:
+        """Compiles the text.
+
+        Raises:
+            DhcError: if a tool or device is missing; the message says which and how to get it.
+        """
+
+    def lower(self, graph: Graph, hooks: Sequence[Hook] = ()) -> Lowered:
+        """Runs every stage that needs no device."""
+        prepare, main = split_prepare(run_passes(graph, self.passes(), hooks))
+        fused = run_passes(main, self.fusion(), hooks)
+        plan = self.plan(fused)
+        return Lowered(prepare, fused, plan, self.codegen(plan))
+
+    def compile(self, graph: Graph, hooks: Sequence[Hook] = ()) -> Compiled:
+        lowered = self.lower(graph, hooks)
+        return Compiled(lowered.prepare, self.build(lowered.source))
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """The stages of one compilation, for `explain` and golden tests."""
+
+    prepare: Graph
+    fused: Graph
+    plan: Plan
+    source: Source
+
+
+def expect_input(label: str, type: Tensor, array: Array) -> None:
+    """Checks one argument of a call.
+
+    Raises:
+        ValueError: if its type or a known size differs.
+    """
+    if array.dtype != type.dtype.numpy:
+        raise ValueError(f"Input '{label}' needs {type.dtype} elements, not {array.dtype}.")
+    fits = len(array.shape) == type.rank and all(
+        not isinstance(size, int) or size == given
+        for size, given in zip(type.shape, array.shape, strict=True)
+    )
+    if not fits:
+        raise ValueError(f"Input '{label}' needs shape {type}, not {list(array.shape)}.")

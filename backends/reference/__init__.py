@@ -1,0 +1,59 @@
+"""The reference backend: numpy on the graph, in float64 on request. It defines what is correct."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from dhc.backends.base import Compiled, Target
+from dhc.ir.graph import Array, Graph
+from dhc.ops.base import run
+from dhc.passes.manager import Hook
+
+
+class ReferenceBackend:
+    """Runs graphs with each operator's numpy meaning.
+
+    There is nothing to generate, so it has no stages.
+    """
+
+    name: ClassVar[str] = "reference"
+
+    def __init__(self, target: Target) -> None:
+        self._wide = target.precision == "f64"
+
+    def check(self, graph: Graph) -> None:
+        """Accepts every graph."""
+
+    def compile(self, graph: Graph, hooks: Sequence[Hook] = ()) -> Compiled:
+        """Returns a runner, and an empty prepare graph since parameters are used as they are."""
+        empty = Graph(f"{graph.name}_prepare", (), ())
+        return Compiled(empty, ReferenceExecutable(graph, self._wide))
+
+
+class ReferenceExecutable:
+    """Evaluates the graph on each call.
+
+    Args:
+        graph: What to run.
+        wide: Whether float32 values are computed in float64.
+    """
+
+    def __init__(self, graph: Graph, wide: bool) -> None:
+        self._graph = graph
+        self._wide = wide
+        self._weights: dict[str, Array] = {}
+
+    def load(self, weights: Mapping[str, Array]) -> None:
+        self._weights = {label: self._widen(array) for label, array in weights.items()}
+
+    def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        values = {**self._weights, **{label: self._widen(a) for label, a in inputs.items()}}
+        names = [name for name, _ in self._graph.outputs]
+        roots = [node for _, node in self._graph.outputs]
+        return dict(zip(names, run(roots, values, self._graph.constants), strict=True))
+
+    def _widen(self, array: Array) -> Array:
+        return array.astype(np.float64) if self._wide and array.dtype == np.float32 else array

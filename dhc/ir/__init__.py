@@ -1,0 +1,1 @@
+"""The intermediate languages: graph, kernel and scalar, with their types."""

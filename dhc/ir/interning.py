@@ -1,0 +1,52 @@
+"""Interning: equal immutable values are one object, so that identity is equality.
+
+Fields are compared by class and bit pattern: 0.0 is not -0.0, 1 is not True, and NaN equals itself.
+The table holds its values weakly and takes a lock, so it may be used from several threads.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import TypeVar
+from weakref import WeakValueDictionary
+
+Key = tuple[object, ...]
+T = TypeVar("T")
+
+_table: WeakValueDictionary[Key, object] = WeakValueDictionary()
+_lock = threading.Lock()
+
+
+class Interned(type):
+    """Metaclass of frozen dataclasses whose equal instances are one object.
+
+    Apply `@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)` to the class.
+    """
+
+    def __call__(cls: type[T], *args: object, **kwargs: object) -> T:  # type: ignore[misc]
+        candidate = super().__call__(*args, **kwargs)  # type: ignore[misc]
+        key = (cls, *(value_key(getattr(candidate, f.name)) for f in fields(candidate) if f.compare))
+        with _lock:
+            found = _table.setdefault(key, candidate)
+        return found  # type: ignore[return-value]
+
+
+def value_key(value: object) -> Key:
+    """Returns a hashable key equal for two values exactly when they are equal bit by bit.
+
+    Interned objects are keyed by identity; dataclasses and tuples field by field.
+    """
+    if isinstance(type(value), Interned):
+        return (id(value),)
+    if isinstance(value, float):
+        return (float, struct.pack("<d", value))
+    if isinstance(value, tuple):
+        return (tuple, *(value_key(item) for item in value))
+    if is_dataclass(value) and not isinstance(value, (type, Enum)):
+        return (type(value), *(value_key(getattr(value, f.name)) for f in fields(value) if f.compare))
+    return (type(value), value)
+
+

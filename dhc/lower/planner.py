@@ -1,0 +1,109 @@
+"""Makes the plan of a fused graph with dense row-major tensors: what portable backends run."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+from dhc.ir.graph import Constant, Graph, Input, Literal_, Node, Param, topological
+from dhc.ir.kernel import Kernel
+from dhc.ir.size import symbols
+from dhc.ir.types import Tensor
+from dhc.lower.memory import Lifetime, place
+from dhc.lower.plan import Launch, Plan, Role, Slot
+from dhc.lower.schedule import Schedule
+from dhc.lower.to_kernels import kernel_of, row_major
+
+
+def make_plan(graph: Graph, schedule: Schedule) -> Plan:
+    """Returns the plan of a graph whose every operator is one kernel.
+
+    Outputs that are inputs, weights, or the same value as another output are copied.
+    """
+    graph = _outputs_are_computed(graph)
+    slots = _make_slots(graph)
+    kernels: dict[Kernel, Kernel] = {}
+    steps: list[Launch] = []
+    for node in topological(graph.roots):
+        if isinstance(node.op, (Input, Param, Constant)):
+            continue
+        kernel = kernel_of(node, "", schedule)
+        known = kernels.setdefault(kernel, replace(kernel, name=_kernel_name(node, len(kernels))))
+        operands = (slots[node].name, *(slots[source].name for source in node.inputs))
+        steps.append(Launch(known, operands, graph.origin(node)))
+    placed, arena = _place_temporaries(tuple(slots.values()), steps)
+    sizes = sorted({s for i in graph.inputs for size in i.type.shape for s in symbols(size)})
+    return Plan(_identifier(graph.name), placed, tuple(steps), arena, tuple(sizes))
+
+
+def _outputs_are_computed(graph: Graph) -> Graph:
+    from dhc.ops.shape import Copy
+
+    seen: set[Node] = set()
+    outputs: list[tuple[str, Node]] = []
+    for name, node in graph.outputs:
+        if node in seen or isinstance(node.op, (Input, Param, Constant)):
+            node = Copy(name)(node)
+        seen.add(node)
+        outputs.append((name, node))
+    return replace(graph, outputs=tuple(outputs))
+
+
+def _make_slots(graph: Graph) -> dict[Node, Slot]:
+    outputs = {node: name for name, node in graph.outputs}
+    slots: dict[Node, Slot] = {}
+    for node in (*graph.inputs, *topological(graph.roots)):
+        if node in slots:
+            continue
+        match node.op:
+            case Input(label):
+                slots[node] = _slot(f"in_{_identifier(label)}", label, node.type, "input")
+            case Param(path):
+                slots[node] = _slot(f"w{len(slots)}", path, node.type, "weight")
+            case Constant(digest):
+                slots[node] = _slot(f"w{len(slots)}", digest, node.type, "weight")
+            case _ if node in outputs:
+                label = outputs[node]
+                slots[node] = _slot(f"out_{_identifier(label)}", label, node.type, "output")
+            case _:
+                slots[node] = _slot(f"t{len(slots)}", "", node.type, "temporary")
+    return slots
+
+
+def _slot(name: str, label: str, type: Tensor, role: Role) -> Slot:
+    known = all(isinstance(size, int) for size in type.shape)
+    elements = math.prod(type.static_shape) if known else 0
+    return Slot(name, label, type, role, row_major(name, type), size=elements)
+
+
+def _place_temporaries(slots: Iterable[Slot], steps: list[Launch]) -> tuple[tuple[Slot, ...], int]:
+    slots = tuple(slots)
+    uses: dict[str, list[int]] = {}
+    for number, step in enumerate(steps):
+        for operand in step.operands:
+            uses.setdefault(operand, []).append(number)
+    lifetimes = [
+        Lifetime(slot.name, slot.size * slot.type.dtype.bytes, uses[slot.name][0], uses[slot.name][-1])
+        for slot in slots
+        if slot.role == "temporary"
+    ]
+    offsets, total = place(lifetimes)
+    placed = tuple(replace(slot, arena=offsets.get(slot.name, -1)) for slot in slots)
+    return placed, total
+
+
+def _kernel_name(node: Node, number: int) -> str:
+    from dhc.ops.region import Region
+
+    if isinstance(node.op, Region):
+        names = [n.op.name for n in topological(node.op.body.roots)]
+        stem = "_".join(n for n in names if n not in (Input.name, Literal_.name))[:40]
+    else:
+        stem = node.op.name
+    return f"k{number}_{_identifier(stem)}"
+
+
+def _identifier(text: str) -> str:
+    return re.sub(r"\W", "_", text) or "main"

@@ -1,0 +1,228 @@
+"""Turns one node into one kernel: its definition, reductions made loops, shared parts named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from dhc.ir.evaluate import reduce_identity
+from dhc.ir.graph import Node
+from dhc.ir.kernel import Assign, Declare, For, If, Kernel, Let, Statement, Store
+from dhc.ir.replace import map_children
+from dhc.ir.scalar import (
+    Binary,
+    Buffer,
+    Const,
+    Fma,
+    Load,
+    Number,
+    Reduce,
+    Scalar,
+    Var,
+    children,
+    index,
+    lift,
+    maximum,
+    minimum,
+    walk,
+)
+
+from dhc.ir.size import symbols
+from dhc.ir.types import DType, Tensor
+from dhc.lower.schedule import Schedule
+from dhc.ops.base import Index, Operand, Operator, Structured, axis_variable, size_scalar
+
+
+class BufferOperand(Operand):
+    """An input that lies in memory."""
+
+    def __init__(self, buffer: Buffer, type: Tensor) -> None:
+        self.buffer = buffer
+        self.type = type
+
+    def read(self, index: Index, guard: Scalar | None = None, otherwise: Number = 0) -> Scalar:
+        if guard is None:
+            return Load(self.buffer, index)
+        return Load(self.buffer, index, guard, lift(otherwise, self.buffer.type))
+
+
+def row_major(name: str, type: Tensor) -> Buffer:
+    """Returns a dense buffer whose last axis is contiguous."""
+    strides: list[int | Scalar] = []
+    step: Scalar = index(1)
+    for size in reversed(type.shape):
+        strides.append(_plain(step))
+        step = step * size_scalar(size)
+    shape = tuple(_plain(size_scalar(size)) for size in type.shape)
+    return Buffer(name, type.dtype, shape, tuple(reversed(strides)))
+
+
+def kernel_of(
+    node: Node, name: str, schedule: Schedule, buffers: tuple[Buffer, ...] | None = None
+) -> Kernel:
+    """Returns the kernel that computes a node.
+
+    Args:
+        node: What to compute; its operator defines elements or loops.
+        name: The kernel's name.
+        schedule: How the output's axes become loops.
+        buffers: The result's buffer and one for each input; dense row-major ones if not given.
+    """
+    assert isinstance(node.op, Operator)
+    types = (node.type, *(source.type for source in node.inputs))
+    names = ("out", *(f"in{i}" for i in range(len(node.inputs))))
+    used = buffers or tuple(row_major(n, t) for n, t in zip(names, types, strict=True))
+    explicit = node.op.loops(*used) if isinstance(node.op, Structured) else None
+    body = explicit or _element_loops(node.op, types, used, schedule)
+    return Kernel(name, used, body, _runtime_sizes(types))
+
+
+def _element_loops(
+    operator: Operator, types: tuple[Tensor, ...], buffers: tuple[Buffer, ...], schedule: Schedule
+) -> tuple[Statement, ...]:
+    out = types[0]
+    axes = tuple(axis_variable(f"i{k}", size) for k, size in enumerate(out.shape))
+    operands = [BufferOperand(b, t) for b, t in zip(buffers[1:], types[1:], strict=True)]
+    value = operator.element(out, axes, *operands)
+    body = materialise(value, lambda result: (Store(buffers[0], axes, result),))
+    extents = tuple(size_scalar(size) for size in out.shape)
+    return schedule.nest(axes, extents, body, buffers[0])
+
+
+def _runtime_sizes(types: tuple[Tensor, ...]) -> tuple[Var, ...]:
+    names = {name for type in types for size in type.shape for name in symbols(size)}
+    return tuple(Var(name, DType.I64) for name in sorted(names))
+
+
+def _plain(size: Scalar) -> int | Scalar:
+    return int(size.value) if isinstance(size, Const) else size
+
+
+# ---- expressions with reductions become statements -------------------------------------------
+
+
+@dataclass
+class _Names:
+    """Numbers the variables of one kernel."""
+
+    count: dict[str, int] = field(default_factory=dict)
+
+    def fresh(self, stem: str, dtype: DType) -> Var:
+        number = self.count.get(stem, 0)
+        self.count[stem] = number + 1
+        return Var(f"{stem}{number}", dtype)
+
+
+def materialise(
+    value: Scalar, finish: Callable[[Scalar], tuple[Statement, ...]]
+) -> tuple[Statement, ...]:
+    """Returns statements that compute `value` and then do what `finish` says with the result."""
+    return _materialise(value, finish, _Names())
+
+
+def _materialise(
+    value: Scalar, finish: Callable[[Scalar], tuple[Statement, ...]], names: _Names
+) -> tuple[Statement, ...]:
+    body: list[Statement] = []
+    done: dict[Scalar, Scalar] = {}
+    for part in _walk_outside_reductions(value):
+        if isinstance(part, Reduce):
+            done[part] = _accumulate(part, body, names)
+        else:
+            done[part] = map_children(part, done) if children(part) else part
+    lets, result = share(done[value], names)
+    return (*body, *lets, *finish(result))
+
+
+def _walk_outside_reductions(value: Scalar) -> list[Scalar]:
+    """The sub-expressions that are not inside a reduction, operands first."""
+    order: list[Scalar] = []
+    done: set[int] = set()
+    stack: list[tuple[Scalar, bool]] = [(value, False)]
+    while stack:
+        current, expanded = stack.pop()
+        if id(current) in done:
+            continue
+        if expanded:
+            done.add(id(current))
+            order.append(current)
+            continue
+        stack.append((current, True))
+        if not isinstance(current, Reduce):
+            stack.extend((child, False) for child in reversed(children(current)))
+    return order
+
+
+def _accumulate(reduce: Reduce, body: list[Statement], names: _Names) -> Scalar:
+    """Appends the loops of a reduction; returns the variable that holds its result."""
+    if reduce.kind.startswith("arg"):
+        return _accumulate_position(reduce, body, names)
+    total = names.fresh("acc", reduce.dtype)
+    start = lift(reduce_identity(reduce.kind, reduce.dtype), reduce.dtype)
+    inner = _materialise(reduce.body, lambda v: (Assign(total, _fold(reduce, total, v)),), names)
+    body.append(Declare(total, start))
+    body.extend(_loops(reduce.axes, inner))
+    return total
+
+
+def _accumulate_position(reduce: Reduce, body: list[Statement], names: _Names) -> Scalar:
+    best, where = names.fresh("best", reduce.body.dtype), names.fresh("where", DType.I64)
+    position = index(0)
+    for axis in reduce.axes:
+        position = position * (axis.extent or 1) + axis
+
+    def keep(value: Scalar) -> tuple[Statement, ...]:
+        better = value > best if reduce.kind == "argmax" else value < best
+        if value.dtype.is_float:
+            better = (better | value.differs(value)) & best.equals(best)
+        return (If(better, (Assign(best, value), Assign(where, position))),)
+
+    start = lift(reduce_identity(reduce.kind, best.dtype), best.dtype)
+    inner = _materialise(reduce.body, keep, names)
+    body.extend([Declare(best, start), Declare(where, index(0)), *_loops(reduce.axes, inner)])
+    return where
+
+
+def _loops(axes: tuple[Var, ...], body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+    for axis in reversed(axes):
+        body = (For(axis, index(axis.extent or 0), body),)
+    return body
+
+
+def _fold(reduce: Reduce, total: Scalar, value: Scalar) -> Scalar:
+    match reduce.kind:
+        case "sum":
+            if isinstance(value, Binary) and value.function == "mul" and value.dtype.is_float:
+                return Fma(value.left, value.right, total)
+            return total + value
+        case "prod":
+            return total * value
+        case "max":
+            return maximum(total, value)
+        case "min":
+            return minimum(total, value)
+        case "any":
+            return total | value
+        case "all":
+            return total & value
+    raise AssertionError(reduce.kind)
+
+
+def share(value: Scalar, names: _Names) -> tuple[tuple[Statement, ...], Scalar]:
+    """Names the sub-expressions that are used more than once."""
+    uses: dict[Scalar, int] = {}
+    order = list(walk(value))
+    for part in order:
+        for child in children(part):
+            uses[child] = uses.get(child, 0) + 1
+    lets: list[Statement] = []
+    done: dict[Scalar, Scalar] = {}
+    for part in order:
+        done[part] = map_children(part, done) if children(part) else part
+        if uses.get(part, 0) > 1 and children(part):
+            name = names.fresh("t", part.dtype)
+            lets.append(Let(name, done[part]))
+            done[part] = name
+    return tuple(lets), done[value]
+
+

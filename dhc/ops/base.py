@@ -1,0 +1,424 @@
+"""What a contributor extends to add an operator, and the registries that find it.
+
+An operator is one class in one file of this package. Three base classes differ in what is written:
+
+- `Elementwise`: one scalar expression; everything else follows from it.
+- `Composite`: the operator in terms of other operators.
+- `Structured`: the shape rule, the numpy meaning, and one output element as an expression.
+
+A *layer* is what the language calls when an operator owns weights: a function that makes the parameters
+and applies operators to them. Operators without weights are called by their own name.
+
+How Python annotations appear in the language (both for operator fields and layer arguments): `int`,
+`float`, `bool`, `str`; `Literal["same", "valid"]` takes those words unquoted; `Axis` takes an integer or
+an axis letter (N, C, D, H, W); `Size` takes an integer or a size such as `x.H`; `tuple[X, ...]` takes a
+list, and `X | tuple[X, ...]` either; a parameter annotated `Node` is a tensor.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, Protocol, TypeVar, dataclass_transform
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhc.ir.evaluate import evaluate
+from dhc.ir.graph import (
+    Constant,
+    Initializer,
+    Input,
+    Literal_,
+    Node,
+    Op,
+    topological,
+)
+from dhc.ir.kernel import Statement
+from dhc.ir.scalar import Buffer, Const, Number, Scalar, Var, index, lift
+from dhc.ir.size import FloorDiv, Shape, Size, Symbol, unify
+from dhc.ir.types import DType, Tensor
+
+Array = NDArray[np.generic]
+Axis = Annotated[int, "axis"]
+Index = tuple[Scalar, ...]
+OperatorKind = Literal["elementwise", "movement", "reduction", "opaque"]
+
+
+class TypeRuleError(Exception):
+    """An operator cannot take its inputs. The front end adds where it is in the source.
+
+    Args:
+        message: What is wrong, a plain sentence.
+        input: Which input is at fault, if one is.
+        hint: What to do instead.
+    """
+
+    def __init__(self, message: str, input: int | None = None, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.input = input
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class Onnx:
+    """How ONNX writes an operator: its name, the first opset, and attribute names that differ."""
+
+    op_type: str
+    since: int
+    attributes: tuple[tuple[str, str], ...] = ()
+
+
+# ---- operands of a definition ----------------------------------------------------------------
+
+
+class Operand:
+    """An input of an operator, read element by element inside `Structured.element`."""
+
+    type: Tensor
+
+    def read(self, index: Index, guard: Scalar | None = None, otherwise: Number = 0) -> Scalar:
+        """Returns the element at `index`, or `otherwise` where the guard is false."""
+        raise NotImplementedError
+
+    def __getitem__(self, index: Index) -> Scalar:
+        return self.read(index)
+
+    def padded(self, index: Index, fill: Number = 0) -> Scalar:
+        """Returns the element at `index`, or `fill` where the index lies outside the tensor."""
+        guard: Scalar = Const(True, DType.BOOL)
+        for i, size in zip(index, self.type.shape, strict=True):
+            guard = guard & (i >= 0) & (i < size_scalar(size))
+        return self.read(index, None if isinstance(guard, Const) else guard, fill)
+
+    def broadcast(self, index: Index) -> Scalar:
+        """Returns the element that meets `index` of a result that this input broadcasts to."""
+        own = index[len(index) - self.type.rank :]
+        zero = lift(0, DType.I64)
+        return self.read(
+            tuple(zero if s == 1 else i for i, s in zip(own, self.type.shape, strict=True))
+        )
+
+
+def size_scalar(size: Size) -> Scalar:
+    """Returns a size as an index expression; its symbols become run-time sizes of the kernel."""
+    if isinstance(size, int):
+        return lift(size, DType.I64)
+    total = index(0)
+    for monomial, coefficient in size.terms:
+        product = index(coefficient)
+        for atom in monomial:
+            product = product * _atom_scalar(atom)
+        total = total + product
+    return total
+
+
+def _atom_scalar(atom: Symbol | FloorDiv) -> Scalar:
+    if isinstance(atom, Symbol):
+        return Var(atom.name, DType.I64)
+    return size_scalar(atom.value) // atom.divisor
+
+
+def axis_variable(name: str, size: Size) -> Var:
+    """Returns an index variable for an axis; its range is known where the size is."""
+    return Var(name, DType.I64, size if isinstance(size, int) else None)
+
+
+# ---- base classes ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Operator(Op):
+    """The base of all operators but leaves.
+
+    Attributes:
+        onnx: How ONNX writes it.
+        kind: What fusion may do: an `elementwise` operator reads each input at its own index, a
+            `movement` makes each output element from one input element, a `reduction` from many,
+            and an `opaque` one has its own loops.
+        inlines_producers: Whether computing an input's element where it is read costs little.
+    """
+
+    onnx: ClassVar[Onnx | None] = None
+    kind: ClassVar[OperatorKind] = "reduction"
+    inlines_producers: ClassVar[bool] = False
+
+    def numpy(self, *inputs: Array) -> Array:
+        """The reference meaning, for any float type (float64 included)."""
+        raise NotImplementedError
+
+    def grad(self, upstream: Node, output: Node, *inputs: Node) -> tuple[Node | None, ...]:
+        """Returns the gradient for each input, None where there is none.
+
+        Raises:
+            NotImplementedError: if the operator has no gradient.
+        """
+        raise NotImplementedError(f"'{self.name}' has no gradient yet")
+
+    def element(self, out: Tensor, index: Index, *inputs: Operand) -> Scalar:
+        """Returns the output element at `index`; sums over axes are `reduce_over(...)`.
+
+        This one definition becomes kernels on every backend. An index must lie inside its input
+        wherever its guard holds, whatever `select` stands around it: use `Operand.padded`.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def input_names(cls) -> tuple[str, ...]:
+        """The names of the tensor inputs; the last starts with '*' where it takes any number."""
+        return _positional(cls._signature_method())
+
+    @classmethod
+    def _signature_method(cls) -> Callable[..., object]:
+        return cls.infer
+
+
+class Elementwise(Operator):
+    """An operator that computes each output element from the matching input elements."""
+
+    kind: ClassVar[OperatorKind] = "elementwise"
+    inlines_producers: ClassVar[bool] = True
+
+    def scalar(self, *inputs: Scalar) -> Scalar:
+        """Returns the result for one element. Override with named parameters."""
+        raise NotImplementedError
+
+    def infer(self, *inputs: Tensor) -> Tensor:
+        require_same_dtype(self.name, inputs)
+        body = self.scalar(*(Var(f"x{i}", t.dtype) for i, t in enumerate(inputs)))
+        return Tensor(body.dtype, broadcast_shapes(self.name, [t.shape for t in inputs]))
+
+    def element(self, out: Tensor, index: Index, *inputs: Operand) -> Scalar:
+        return self.scalar(*(operand.broadcast(index) for operand in inputs))
+
+    def numpy(self, *inputs: Array) -> Array:
+        from dhc.ir.types import dtype_of
+
+        names = [Var(f"x{i}", dtype_of(a)) for i, a in enumerate(inputs)]
+        body = self.scalar(*names)
+        result = evaluate(body, dict(zip(names, inputs, strict=True)))
+        shape = np.broadcast_shapes(*(a.shape for a in inputs))
+        return np.broadcast_to(result, shape).astype(body.dtype.numpy)
+
+    def grad(self, upstream: Node, output: Node, *inputs: Node) -> tuple[Node | None, ...]:
+        from dhc.ops.elementwise import elementwise_gradients
+
+        return elementwise_gradients(self, upstream, inputs)
+
+    @classmethod
+    def _signature_method(cls) -> Callable[..., object]:
+        return cls.scalar
+
+
+class Structured(Operator):
+    """An operator with its own shape rule and its own meaning for each output element."""
+
+    def loops(self, out: Buffer, *inputs: Buffer) -> tuple[Statement, ...] | None:
+        """Returns explicit loops for what no element-wise definition expresses, else None."""
+        return None
+
+
+class Composite(Operator):
+    """An operator made of others. A backend may claim it whole; otherwise it is expanded."""
+
+    def expand(self, *inputs: Node) -> Node:
+        """Returns the result in terms of other operators. Override with named parameters."""
+        raise NotImplementedError
+
+    def infer(self, *inputs: Tensor) -> Tensor:
+        return self._on_placeholders(inputs).type
+
+    def numpy(self, *inputs: Array) -> Array:
+        from dhc.ir.types import dtype_of
+
+        types = tuple(Tensor(dtype_of(a), a.shape) for a in inputs)
+        values = {f"x{i}": a for i, a in enumerate(inputs)}
+        return run([self._on_placeholders(types)], values)[0]
+
+    def _on_placeholders(self, types: tuple[Tensor, ...]) -> Node:
+        return self.expand(*(Input(f"x{i}", t)() for i, t in enumerate(types)))
+
+    @classmethod
+    def _signature_method(cls) -> Callable[..., object]:
+        return cls.expand
+
+
+# ---- registries ------------------------------------------------------------------------------
+
+
+class LayerContext(Protocol):
+    """What the front end offers a layer while a program is built."""
+
+    def param(
+        self,
+        name: str,
+        shape: Shape,
+        initializer: Initializer,
+        trainable: bool = True,
+        dtype: DType = DType.F32,
+    ) -> Node:
+        """Returns a new parameter; its path is the layer's path and `name`."""
+
+    def stream(self) -> str:
+        """Returns the identity of a new random stream: the layer's stable path."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A callable of the language that owns weights or picks among operators."""
+
+    name: str
+    function: Callable[..., Node]
+    doc: str
+
+
+operators: dict[str, type[Operator]] = {}
+layers: dict[str, Layer] = {}
+
+O = TypeVar("O", bound=Operator)  # noqa: E741
+F = TypeVar("F", bound=Callable[..., Node])
+
+
+@dataclass_transform(frozen_default=True)
+def op(name: str, onnx: Onnx | None = None) -> Callable[[type[O]], type[O]]:
+    """Registers an operator class under its name in the language and in printed IR."""
+
+    def register(cls: type[O]) -> type[O]:
+        frozen = dataclass(frozen=True)(cls)
+        frozen.name, frozen.onnx = name, onnx
+        if name in operators:
+            raise ValueError(f"operator '{name}' is defined twice")
+        operators[name] = frozen
+        return frozen
+
+    return register
+
+
+def layer(name: str) -> Callable[[F], F]:
+    """Registers a function `(context, *tensors, **attributes) -> Node` as a layer."""
+
+    def register(function: F) -> F:
+        if name in layers:
+            raise ValueError(f"layer '{name}' is defined twice")
+        layers[name] = Layer(name, function, inspect.getdoc(function) or "")
+        return function
+
+    return register
+
+
+def forget(name: str) -> None:
+    """Removes an operator or layer that a test has added at run time."""
+    operators.pop(name, None)
+    layers.pop(name, None)
+
+
+# ---- helpers for shape rules -----------------------------------------------------------------
+
+
+def require_same_dtype(name: str, inputs: Sequence[Tensor]) -> None:
+    for i, tensor in enumerate(inputs):
+        if tensor.dtype is not inputs[0].dtype:
+            raise TypeRuleError(
+                f"'{name}' needs inputs of one element type, not {inputs[0].dtype} "
+                f"and {tensor.dtype}.",
+                i,
+                "convert one with cast(...)",
+            )
+
+
+def broadcast_shapes(name: str, shapes: Sequence[Shape]) -> Shape:
+    """Returns the shape that numpy's rules give; sizes must be equal or 1."""
+    rank = max((len(shape) for shape in shapes), default=0)
+    result: list[Size] = []
+    for axis in range(-rank, 0):
+        size: Size = 1
+        for i, shape in enumerate(shapes):
+            if len(shape) < -axis or shape[axis] == 1:
+                continue
+            common = shape[axis] if size == 1 else unify(size, shape[axis])
+            if common is None:
+                raise TypeRuleError(
+                    f"'{name}' needs sizes that match or are 1 on axis {axis}, "
+                    f"not {size} and {shape[axis]}.",
+                    i,
+                )
+            size = common
+        result.append(size)
+    return tuple(result)
+
+
+def normalize_axis(name: str, axis: int, rank: int) -> int:
+    """Returns the axis counted from the front.
+
+    Raises:
+        TypeRuleError: if the tensor has no such axis.
+    """
+    if not -rank <= axis < rank:
+        raise TypeRuleError(f"'{name}' has no axis {axis} in a tensor of {rank} axes.", 0)
+    return axis % rank
+
+
+def _positional(method: Callable[..., object]) -> tuple[str, ...]:
+    names: list[str] = []
+    for parameter in list(inspect.signature(method).parameters.values())[1:]:
+        star = "*" if parameter.kind is inspect.Parameter.VAR_POSITIONAL else ""
+        names.append(star + parameter.name)
+    return tuple(names)
+
+
+# ---- running a graph on numpy ----------------------------------------------------------------
+
+
+def run(
+    roots: Iterable[Node],
+    values: Mapping[str, Array],
+    constants: Mapping[str, Array] | None = None,
+) -> list[Array]:
+    """Evaluates nodes with each operator's numpy meaning.
+
+    Args:
+        roots: What to compute.
+        values: Arrays for inputs by label and for parameters by path.
+        constants: Data of `Constant` nodes by digest.
+
+    Returns:
+        One array for each root.
+    """
+    roots = list(roots)
+    known: dict[Node, Array] = {}
+    for node in topological(roots):
+        known[node] = _run_node(node, known, values, constants or {})
+    return [known[root] for root in roots]
+
+
+def _run_node(
+    node: Node,
+    known: Mapping[Node, Array],
+    values: Mapping[str, Array],
+    constants: Mapping[str, Array],
+) -> Array:
+    from dhc.ir.graph import Param
+
+    match node.op:
+        case Input(label):
+            return values[label]
+        case Param(path):
+            return values[path]
+        case Constant(digest):
+            return constants[digest]
+        case Literal_(value, dtype):
+            return np.asarray(value, dtype.numpy)
+        case Operator() as operator:
+            with np.errstate(all="ignore"):
+                return operator.numpy(*(known[source] for source in node.inputs))
+    raise TypeError(f"'{node.op.name}' has no numpy meaning")
+
+
+__all__ = [
+    "Axis", "Composite", "Elementwise", "Index", "Layer", "LayerContext", "Onnx", "Operand",
+    "Operator", "Structured", "TypeRuleError", "axis_variable", "broadcast_shapes",
+    "forget", "layer", "layers", "normalize_axis", "op", "operators", "require_same_dtype", "run",
+    "size_scalar",
+]  # fmt: skip

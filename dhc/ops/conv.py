@@ -1,0 +1,192 @@
+"""Convolution over one, two or three spatial axes.
+
+Layout of the operands: x is [N, C, *spatial], weights are [K, C / groups, *kernel], bias is [K].
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from dhc.ir.graph import Initializer, Node
+from dhc.ir.scalar import Scalar, reduce_over
+from dhc.ir.size import Size, unify
+from dhc.ir.types import Tensor
+from dhc.ops.base import (
+    Array,
+    Index,
+    LayerContext,
+    Onnx,
+    Operand,
+    Structured,
+    TypeRuleError,
+    axis_variable,
+    layer,
+    op,
+)
+
+Ints = int | tuple[int, ...]
+Padding = int | tuple[int, ...] | Literal["same", "valid"]
+Pads = tuple[tuple[int, int], ...]
+
+
+@op("conv", onnx=Onnx("Conv", since=11))
+class Conv(Structured):
+    """Cross-correlation of x with one kernel for each output channel, plus an optional bias.
+
+    Attributes:
+        stride, dilation: One integer for each spatial axis.
+        pads: Zeros (before, after) each spatial axis.
+        groups: Input and output channels are split into this many independent groups.
+    """
+
+    stride: tuple[int, ...]
+    pads: Pads
+    dilation: tuple[int, ...]
+    groups: int = 1
+
+    def infer(self, x: Tensor, weight: Tensor, *bias: Tensor) -> Tensor:
+        _check_channels(self, x, weight)
+        spatial = [
+            (size + before + after - (int_size(k) - 1) * d - 1) // s + 1
+            for size, k, s, d, (before, after) in zip(
+                x.shape[2:], weight.shape[2:], self.stride, self.dilation, self.pads, strict=True
+            )
+        ]
+        if any(isinstance(size, int) and size < 1 for size in spatial):
+            raise TypeRuleError("The kernel of 'conv' is larger than its padded input.", 0)
+        return x.with_shape((x.shape[0], weight.shape[0], *spatial))
+
+    def element(self, out: Tensor, index: Index, x: Operand, *rest: Operand) -> Scalar:
+        weight, bias = rest[0], rest[1:]
+        n, k, *place = index
+        group_in = weight.type.shape[1]
+        group = k // (int_size(out.shape[1]) // self.groups)
+        c = axis_variable("c", group_in)
+        taps = tuple(axis_variable(f"k{i}", s) for i, s in enumerate(weight.type.shape[2:]))
+        where = tuple(
+            p * s + t * d - before
+            for p, s, t, d, (before, _) in zip(
+                place, self.stride, taps, self.dilation, self.pads, strict=True
+            )
+        )
+        product = x.padded((n, group * int_size(group_in) + c, *where)) * weight[(k, c, *taps)]
+        total = reduce_over("sum", (c, *taps), product)
+        return total + bias[0][(k,)] if bias else total
+
+    def numpy(self, x: Array, weight: Array, *bias: Array) -> Array:
+        padded = np.pad(x, ((0, 0), (0, 0), *self.pads))
+        groups = [
+            self._correlate(part, kernel)
+            for part, kernel in zip(
+                np.split(padded, self.groups, axis=1),
+                np.split(weight, self.groups, axis=0),
+                strict=True,
+            )
+        ]
+        result = np.concatenate(groups, axis=1)
+        return result + bias[0].reshape(1, -1, *[1] * (x.ndim - 2)) if bias else result
+
+    def _correlate(self, x: Array, weight: Array) -> Array:
+        extent = tuple((k - 1) * d + 1 for k, d in zip(weight.shape[2:], self.dilation, strict=True))
+        axes = tuple(range(2, x.ndim))
+        windows = np.lib.stride_tricks.sliding_window_view(x, extent, axis=axes)
+        picks = [slice(None, None, s) for s in self.stride] + [
+            slice(None, None, d) for d in self.dilation
+        ]
+        windows = windows[(slice(None), slice(None), *picks)]
+        rank = len(axes)
+        contracted = (1, *range(2 + rank, 2 + 2 * rank))
+        summed = np.tensordot(windows, weight, axes=(contracted, tuple(range(1, weight.ndim))))
+        return np.moveaxis(summed, -1, 1)
+
+
+def _check_channels(conv: Conv, x: Tensor, weight: Tensor) -> None:
+    if x.rank not in (3, 4, 5) or weight.rank != x.rank:
+        raise TypeRuleError(f"'conv' needs an input [N, C, ...] of 3 to 5 axes, not {x}.", 0)
+    if unify(x.shape[1], int_size(weight.shape[1]) * conv.groups) is None:
+        raise TypeRuleError(
+            f"'conv' has weights for {int_size(weight.shape[1]) * conv.groups} channels, "
+            f"and its input has {x.shape[1]}.",
+            0,
+        )
+
+
+def int_size(size: Size) -> int:
+    """Returns a size that must be known, such as a number of channels."""
+    if not isinstance(size, int):
+        raise TypeRuleError(f"The size {size} must be a known number here.", 0)
+    return size
+
+
+def spread(name: str, value: Ints, rank: int) -> tuple[int, ...]:
+    """Returns one integer for each spatial axis."""
+    values = (value,) * rank if isinstance(value, int) else value
+    if len(values) != rank:
+        raise TypeRuleError(f"'{name}' needs one number or {rank}, not {len(values)}.")
+    return values
+
+
+def resolve_padding(
+    pad: Padding,
+    sizes: tuple[Size, ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+) -> Pads:
+    """Returns the zeros (before, after) each spatial axis.
+
+    `same` gives ceil(size / stride) outputs, the odd zero after; where the size is symbolic it adds the
+    constraint that the stride divides it. A list has one number for each axis, used on both sides.
+    """
+    if pad == "valid":
+        return ((0, 0),) * len(sizes)
+    if not isinstance(pad, str):
+        return tuple((p, p) for p in spread("pad", pad, len(sizes)))
+    totals = [
+        _same_total(size, (k - 1) * d + 1, s)
+        for size, k, s, d in zip(sizes, kernel, stride, dilation, strict=True)
+    ]
+    return tuple((total // 2, total - total // 2) for total in totals)
+
+
+def _same_total(size: Size, extent: int, stride: int) -> int:
+    if isinstance(size, int):
+        return max((-(-size // stride) - 1) * stride + extent - size, 0)
+    unify(size // stride * stride, size)
+    return max(extent - stride, 0)
+
+
+@layer("conv")
+def conv(
+    context: LayerContext,
+    x: Node,
+    filters: int,
+    kernel: Ints = 3,
+    stride: Ints = 1,
+    pad: Padding = "valid",
+    dilation: Ints = 1,
+    groups: int = 1,
+    bias: bool = True,
+) -> Node:
+    """Convolution with `filters` output channels over 1, 2 or 3 spatial axes."""
+    rank = x.type.rank - 2
+    if rank not in (1, 2, 3):
+        raise TypeRuleError(f"'conv' needs an input [N, C, ...] of 3 to 5 axes, not {x.type}.", 0)
+    channels = int_size(x.type.shape[1])
+    if groups < 1 or channels % groups or filters % groups:
+        raise TypeRuleError(
+            f"'conv' cannot split {channels} input and {filters} output channels "
+            f"into {groups} groups."
+        )
+    size, steps = spread("kernel", kernel, rank), spread("stride", stride, rank)
+    gaps = spread("dilation", dilation, rank)
+    pads = resolve_padding(pad, x.type.shape[2:], size, steps, gaps)
+    taps = int(np.prod(size))
+    fans = Initializer(
+        "he_normal", fan_in=channels // groups * taps, fan_out=filters // groups * taps
+    )
+    weight = context.param("weight", (filters, channels // groups, *size), fans)
+    rest = (context.param("bias", (filters,), Initializer()),) if bias else ()
+    return Conv(steps, pads, gaps, groups)(x, weight, *rest)

@@ -1,0 +1,165 @@
+"""Operators that move elements without changing them."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import numpy as np
+
+from dhc.ir.graph import Node
+from dhc.ir.scalar import Scalar, select
+from dhc.ir.scalar import index as to_index
+from dhc.ir.size import Shape, Size, unify
+from dhc.ir.types import Tensor
+from dhc.ops.base import (
+    Array,
+    Axis,
+    Index,
+    LayerContext,
+    Onnx,
+    Operand,
+    OperatorKind,
+    Structured,
+    TypeRuleError,
+    layer,
+    normalize_axis,
+    op,
+    size_scalar,
+)
+
+
+@op("reshape", onnx=Onnx("Reshape", since=14))
+class Reshape(Structured):
+    """The same elements in row-major order under another shape."""
+
+    kind: ClassVar[OperatorKind] = "movement"
+    inlines_producers: ClassVar[bool] = True
+
+    shape: tuple[Size, ...]
+
+    def infer(self, x: Tensor) -> Tensor:
+        if unify(math.prod(x.shape), math.prod(self.shape)) is None:
+            raise TypeRuleError(
+                f"'reshape' cannot make [{', '.join(map(str, self.shape))}] of {x}: "
+                "the numbers of elements differ.",
+                0,
+            )
+        return x.with_shape(self.shape)
+
+    def element(self, out: Tensor, index: Index, x: Operand) -> Scalar:
+        return x[unflatten(flatten_index(index, out.shape), x.type.shape)]
+
+    def numpy(self, x: Array) -> Array:
+        return x.reshape([int(s) for s in self.shape])  # type: ignore[arg-type]
+
+
+def flatten_index(index: Index, shape: Shape) -> Scalar:
+    """Returns the row-major position of an index."""
+    position = to_index(0)
+    for i, size in zip(index, shape, strict=True):
+        position = position * size_scalar(size) + i
+    return position
+
+
+def unflatten(position: Scalar, shape: Shape) -> Index:
+    """Returns the index of a row-major position."""
+    index: list[Scalar] = []
+    for axis in reversed(range(len(shape))):
+        size = size_scalar(shape[axis])
+        index.append(position if axis == 0 else position % size)
+        position = position // size
+    return tuple(reversed(index))
+
+
+@layer("flatten")
+def flatten(context: LayerContext, x: Node, axis: Axis = 1) -> Node:
+    """All axes from `axis` on become one."""
+    first = normalize_axis("flatten", axis, x.type.rank)
+    shape = x.type.shape
+    return Reshape((*shape[:first], math.prod(shape[first:])))(x)
+
+
+@op("permute", onnx=Onnx("Transpose", since=13))
+class Permute(Structured):
+    """The axes in another order: axis `i` of the result is axis `order[i]` of the input."""
+
+    kind: ClassVar[OperatorKind] = "movement"
+    inlines_producers: ClassVar[bool] = True
+
+    order: tuple[int, ...]
+
+    def infer(self, x: Tensor) -> Tensor:
+        if sorted(self.order) != list(range(x.rank)):
+            raise TypeRuleError(f"'permute' needs each of {x.rank} axes once.", 0)
+        return x.with_shape(tuple(x.shape[axis] for axis in self.order))
+
+    def element(self, out: Tensor, index: Index, x: Operand) -> Scalar:
+        return x[tuple(index[self.order.index(axis)] for axis in range(len(index)))]
+
+    def numpy(self, x: Array) -> Array:
+        return np.transpose(x, self.order)
+
+
+@op("concat", onnx=Onnx("Concat", since=13))
+class Concat(Structured):
+    """The inputs one after another along an axis; all other sizes are equal."""
+
+    kind: ClassVar[OperatorKind] = "movement"
+    inlines_producers: ClassVar[bool] = True
+
+    axis: Axis = 1
+
+    def infer(self, *inputs: Tensor) -> Tensor:
+        first = inputs[0]
+        axis = normalize_axis(self.name, self.axis, first.rank)
+        total: Size = 0
+        for i, tensor in enumerate(inputs):
+            _check_concat(first, tensor, axis, i)
+            total = total + tensor.shape[axis]
+        return first.with_shape((*first.shape[:axis], total, *first.shape[axis + 1 :]))
+
+    def element(self, out: Tensor, index: Index, *inputs: Operand) -> Scalar:
+        axis = self.axis % out.rank
+        start: Size = inputs[0].type.shape[axis]
+        value = inputs[0].padded(index)
+        for operand in inputs[1:]:
+            inside = index[axis] >= size_scalar(start)
+            shifted = (*index[:axis], index[axis] - size_scalar(start), *index[axis + 1 :])
+            value = select(inside, operand.padded(shifted), value)
+            start = start + operand.type.shape[axis]
+        return value
+
+    def numpy(self, *inputs: Array) -> Array:
+        return np.concatenate(inputs, axis=self.axis)
+
+
+def _check_concat(first: Tensor, tensor: Tensor, axis: int, position: int) -> None:
+    if tensor.rank != first.rank or tensor.dtype is not first.dtype:
+        raise TypeRuleError(f"'concat' cannot join {first} and {tensor}.", position)
+    for other in range(first.rank):
+        if other != axis and unify(first.shape[other], tensor.shape[other]) is None:
+            raise TypeRuleError(
+                f"'concat' needs equal sizes on every axis but {axis}; axis {other} has "
+                f"{first.shape[other]} and {tensor.shape[other]}.",
+                position,
+            )
+
+
+@op("copy")
+class Copy(Structured):
+    """The same tensor in other memory; `label` keeps copies of one value apart."""
+
+    label: str = ""
+
+    kind: ClassVar[OperatorKind] = "movement"
+    inlines_producers: ClassVar[bool] = True
+
+    def infer(self, x: Tensor) -> Tensor:
+        return x
+
+    def element(self, out: Tensor, index: Index, x: Operand) -> Scalar:
+        return x[index]
+
+    def numpy(self, x: Array) -> Array:
+        return x.copy()

@@ -1,0 +1,1 @@
+"""The runtime: programs, their parameters, and everything around running them."""
