@@ -1,0 +1,73 @@
+"""The house rules that imports must keep: they point one way."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "dhc"
+
+# Each package may import those listed with it, and itself.
+ALLOWED: dict[str, set[str]] = {
+    "source": {"errors"},
+    "errors": {"source"},
+    "ir": {"errors", "source"},
+    "ops": {"ir", "errors", "source"},
+    "lower": {"ir", "ops", "errors", "source"},
+    "passes": {"ir", "ops", "lower", "errors", "source"},
+    "frontend": {"ir", "ops", "grammar", "errors", "source"},
+    "onnx": {"ir", "ops", "errors", "source"},
+    "backends": {"ir", "ops", "lower", "passes", "errors", "source", "runtime"},
+    "runtime": {"ir", "ops", "errors", "source", "backends"},
+    "driver": {"ir", "ops", "lower", "passes", "frontend", "backends", "runtime", "errors", "source"},
+}
+
+
+def _modules() -> list[Path]:
+    return sorted(p for p in PACKAGE.rglob("*.py") if p.relative_to(PACKAGE).parts[0] in _names())
+
+
+def _names() -> set[str]:
+    return {*ALLOWED, *(f"{name}.py" for name in ALLOWED)}
+
+
+def _imported(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+        found |= {name.split(".")[1] for name in names if name.startswith("dhc.")}
+    return found
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_one_way(path: Path) -> None:
+    owner = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    forbidden = _imported(path) - ALLOWED[owner] - {owner}
+    assert not forbidden, f"{owner} must not import {', '.join(sorted(forbidden))}"
+
+
+def test_the_core_names_no_backend() -> None:
+    for owner in ("ir", "ops", "lower", "passes", "frontend"):
+        for path in (PACKAGE / owner).rglob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            assert "dhc.backends." not in text, f"{path.name} names a backend"
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_files_stay_small(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 450
+
+
+def test_nothing_unpickles_or_evaluates() -> None:
+    """Files from outside are hostile: no module may even import pickle or call eval."""
+    for path in PACKAGE.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            assert not (isinstance(node, ast.Import) and any(a.name == "pickle" for a in node.names))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id != "eval", f"{path.name} calls eval"
