@@ -1,0 +1,1 @@
+"""The front end: .dhm text to checked programs and graphs."""
