@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 import dhc.ops  # noqa: F401  (registers the operators)
 from dhc.backends.base import Backend, Target
 from dhc.errors import Diagnostic, DhcError, did_you_mean
-from dhc.ir.graph import Graph
+from dhc.ir.graph import Array, Graph
 from dhc.ir.rewrite import specialise
 from dhc.ir.size import Size
 from dhc.passes.canonicalize import Canonicalize
@@ -38,6 +38,7 @@ def compile_graph(
     graph: Graph,
     target: str | Target = "cpu",
     shapes: Mapping[str, int] | None = None,
+    parameters: Mapping[str, Array] | None = None,
     hooks: Sequence[Hook] = (),
 ) -> Program:
     """Compiles a graph.
@@ -46,10 +47,11 @@ def compile_graph(
         graph: What to compute.
         target: A backend's name, or a target with options.
         shapes: Values of size symbols; those left out are bound by the first call's inputs.
+        parameters: Weights by path; fresh ones if not given.
         hooks: Called after each pass.
 
     Returns:
-        A program with freshly initialised parameters.
+        The program, ready to be called.
 
     Raises:
         DhcError: if the backend cannot build all of the graph, or a tool is missing.
@@ -64,4 +66,5 @@ def compile_graph(
         compiled = backend.compile(run_passes(static, COMMON_PASSES, hooks), hooks)
         return Specialised(static, compiled.prepare, compiled.executable)
 
-    return Program(specialise(graph, dict(shapes or {})), build, dict(shapes or {}))
+    known = dict(shapes or {})
+    return Program(specialise(graph, known), chosen, build, known, parameters)

@@ -69,7 +69,7 @@ def check_values(params: Iterable[Param], values: Mapping[str, Array]) -> dict[s
             text = f"Parameter '{path}' has shape {list(shape)}, not {list(values[path].shape)}."
             problems.append(Diagnostic("weights-shape", text))
     if problems:
-        raise DhcError(*problems[:MAX_REPORTED])
+        raise DhcError(problems[:MAX_REPORTED])
     return {
         path: np.ascontiguousarray(values[path], param.type.dtype.numpy)
         for path, param in expected.items()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dhc.backends.base import Executable, expect_input
+from dhc.backends.base import Executable, Target, expect_input
 from dhc.ir.graph import Array, Graph, Input, Node
 from dhc.ir.size import Expr, Size, Symbol, symbols
 from dhc.ops.base import run
@@ -38,15 +38,29 @@ class Program:
 
     Args:
         graph: The graph, specialised as far as sizes are known.
+        target: What it is compiled for.
         specialise: Compiles it for a binding of the remaining symbols.
         shapes: The sizes bound already.
+        parameters: Weights by path; fresh ones if not given.
     """
 
-    def __init__(self, graph: Graph, specialise: Specialiser, shapes: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        target: Target,
+        specialise: Specialiser,
+        shapes: Mapping[str, int],
+        parameters: Mapping[str, Array] | None = None,
+    ) -> None:
         self.graph = graph
+        self.target = target
         self._specialise = specialise
         self._shapes = dict(shapes)
-        self._values = initial_values(graph.params)
+        self._values = (
+            initial_values(graph.params)
+            if parameters is None
+            else check_values(graph.params, parameters)
+        )
         self._cache: OrderedDict[Bindings, Specialised] = OrderedDict()
         self._lock = threading.Lock()
         if not self._open_symbols():
@@ -87,6 +101,12 @@ class Program:
         with self._lock:
             for specialised in self._cache.values():
                 self._load(specialised)
+
+    def save(self, path: str | Path) -> None:
+        """Writes a .dhx artifact: the program and its weights in one file."""
+        from dhc.runtime.artifact import Artifact, write_artifact
+
+        write_artifact(path, Artifact(self.graph, self._values, self.target))
 
     def _open_symbols(self) -> set[str]:
         sizes = [size for node in self.graph.inputs for size in node.type.shape]

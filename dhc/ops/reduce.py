@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -25,6 +26,7 @@ from dhc.ops.base import (
 )
 
 
+@dataclass(frozen=True)
 class Reduction(Structured):
     """The base of reductions: `axes` are folded; `keepdims` keeps them with size 1.
 

@@ -1,0 +1,1 @@
+"""Images in and results out: files of hospitals become arrays, arrays become files."""
