@@ -47,7 +47,7 @@ def parse(file: SourceFile) -> ast.Module:
             tree = grammar().parse(_blank_before(file.text, start))
         except (UnexpectedToken, UnexpectedCharacters) as error:
             diagnostics.append(explain(file, error))
-            next_start = _next_item(file.text, start, error)
+            next_start = _next_item(file.text, start, error, diagnostics[-1].code)
             if next_start is None:
                 break
             start = next_start
@@ -67,12 +67,16 @@ def _blank_before(text: str, start: int) -> str:
     return re.sub(r"[^\n]", " ", text[:start]) + text[start:] if start else text
 
 
-def _next_item(text: str, start: int, error: UnexpectedToken | UnexpectedCharacters) -> int | None:
+def _next_item(
+    text: str, start: int, error: UnexpectedToken | UnexpectedCharacters, code: str
+) -> int | None:
     """Where parsing can go on after an error: the next line that begins an item."""
     if isinstance(error, UnexpectedToken) and error.token.type == "$END":
         return None
-    line_start = text.rfind("\n", 0, error.pos_in_stream or 0) + 1
-    match = _ITEM_START.search(text, max(start + 1, line_start))
+    position = error.pos_in_stream or 0
+    if code == "unclosed":  # the error was noticed at the beginning of an item, which may be fine
+        position = text.rfind("\n", 0, position) + 1
+    match = _ITEM_START.search(text, max(start + 1, position))
     return match.start() if match else None
 
 

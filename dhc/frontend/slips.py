@@ -119,10 +119,11 @@ def _foreign_operator(place: Place) -> Diagnostic | None:
     pair = (place.previous.text if place.previous else "", place.found_text())
     message = {
         ("*", "*"): ("Powers are written with '^'.", "write a ^ b"),
-        ("=", ">"): ("The arrow is '->'.", "write ->"),
         ("=", "="): ("'==' is a comparison and cannot stand here.", "use one '='"),
         ("/", "/"): ("A comment begins with '#'.", "write # instead of //"),
     }.get(pair)
+    if (place.found_text(), place.after and place.after.text) == ("=", ">"):
+        message = ("The arrow is '->'.", "write ->")
     if message is None and pair[1] == "==" and "EQUAL" in place.accepts:
         message = ("'==' compares; a value is given with '='.", "use one '='")
     if message is None and pair[1] == "//" and ("FN" in place.accepts or "REPEAT" in place.accepts):
@@ -227,11 +228,12 @@ def _several_outputs(place: Place) -> Diagnostic | None:
 def _top_level_statement(place: Place) -> Diagnostic | None:
     if "FN" not in place.accepts or "REPEAT" in place.accepts or place.found is None:
         return None
-    if place.found.kind != "name" or place.after is None:
+    word, following = place.found.text, place.after.text if place.after else ""
+    if word not in ("for", "if", "repeat", "input", "output", "oneof") and (
+        place.found.kind != "name" or following not in ("=", "(", ",")
+    ):
         return None
-    if place.after.text not in ("=", "(", ","):
-        return None
-    hint = f"write let {place.found.text} = ..." if place.after.text == "=" else "put it in a model"
+    hint = f"write let {word} = ..." if following == "=" else "put it in a model or block"
     return _slip(place, "A statement stands outside of any model or block.", "here", hint)
 
 

@@ -1,0 +1,37 @@
+"""Every case in cases/: NAME.dhm is wrong, NAME.expected is what the user reads about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dhc.errors import DhcError
+from dhc.frontend.parse import parse
+from dhc.source import read_source
+
+CASES = Path(__file__).with_name("cases")
+NAMES = sorted(path.stem for path in CASES.glob("*.dhm"))
+
+
+def diagnose(path: Path) -> str:
+    try:
+        parse(read_source(path))
+    except DhcError as error:
+        return f"{error}\n"
+    return "no error\n"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_message(
+    name: str, monkeypatch: pytest.MonkeyPatch, check_golden: Callable[[Path, str], None]
+) -> None:
+    monkeypatch.chdir(CASES)
+    text = diagnose(Path(f"{name}.dhm"))
+    assert text != "no error\n"
+    check_golden(CASES / f"{name}.expected", text)
+
+
+def test_there_are_at_least_sixty_cases() -> None:
+    assert len(NAMES) >= 60
