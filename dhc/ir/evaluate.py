@@ -32,7 +32,7 @@ Environment = dict[Scalar, Array]
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 
 _UNARY: Mapping[str, Callable[[Array], Array]] = {
-    "neg": np.negative, "abs": np.abs, "not": np.logical_not, "exp": np.exp, "log": np.log,
+    "neg": np.negative, "abs": np.abs, "not": np.invert, "exp": np.exp, "log": np.log,
     "tanh": np.tanh, "sqrt": np.sqrt, "sin": np.sin, "cos": np.cos, "floor": np.floor,
     "ceil": np.ceil, "round": np.rint, "trunc": np.trunc,
     "erf": lambda x: np.asarray(_erf(x)).astype(x.dtype),
@@ -118,7 +118,9 @@ class _Evaluator:
 
     def _reduce(self, reduce: Reduce) -> Array:
         ranges = [range(axis.extent or 0) for axis in reduce.axes]
-        bodies = (self._with(reduce, point).value(reduce.body) for point in itertools.product(*ranges))
+        bodies = (
+            self._with(reduce, point).value(reduce.body) for point in itertools.product(*ranges)
+        )
         if reduce.kind.startswith("arg"):
             return _first_extreme(list(bodies), reduce.kind)
         total: Array | None = None

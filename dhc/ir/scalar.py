@@ -1,8 +1,9 @@
-"""The scalar language: typed expressions for one element, shared by operators, kernels and printers.
+"""The scalar language: typed expressions for one element, for operators, kernels and printers.
 
-Expressions are immutable and interned, so identity is equality. Integer division and remainder round
-toward minus infinity; `minimum` and `maximum` propagate NaN; `Select` may evaluate both sides; a guarded
-`Load` never touches memory where its guard is false.
+Expressions are immutable and interned, so identity is equality. Integer division and remainder
+round toward minus infinity; `minimum` and `maximum` propagate NaN; `not` of an integer inverts its
+bits; `Select` may evaluate both sides; a guarded `Load` never touches memory where its guard is
+false. i64 is the type of indices, and its arithmetic must not overflow; other integers wrap.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from dhc.ir.interning import Interned
+from dhc.ir.number import Number as Number
+from dhc.ir.number import canonical, rounded, wrap
 from dhc.ir.types import DType
 
 UnaryFunction = Literal[
@@ -24,7 +27,6 @@ BinaryFunction = Literal[
 ]  # fmt: skip
 Relation = Literal["lt", "le", "eq", "ne", "gt", "ge"]
 ReduceKind = Literal["sum", "prod", "max", "min", "argmax", "argmin", "any", "all"]
-Number = int | float | bool
 
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
@@ -111,8 +113,17 @@ class Scalar(metaclass=Interned):
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class Const(Scalar):
+    """A number in its one canonical form, so that equal constants are one object.
+
+    Integers lie in the range of their type. A float is the shortest decimal that rounds to the
+    value in its type: `Const(0.1, F32)` holds 0.1, though f32 arithmetic uses the nearest f32.
+    """
+
     value: Number
     type: DType
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", canonical(self.value, self.type))
 
     @property
     def dtype(self) -> DType:
@@ -277,9 +288,7 @@ def lift(value: Scalar | Number, dtype: DType) -> Scalar:
         return Const(float(value), dtype)
     if dtype is DType.BOOL:
         return Const(bool(value), dtype)
-    if value != int(value):
-        raise TypeError(f"the constant {value} does not fit the integer type {dtype}")
-    return Const(int(value), dtype)
+    return Const(value, dtype)
 
 
 def index(value: Scalar | int) -> Scalar:
@@ -298,6 +307,8 @@ def binary(function: BinaryFunction, left: Scalar, right: Scalar) -> Scalar:
 
     if left.dtype is not right.dtype:
         raise TypeError(f"'{function}' of {left.dtype} and {right.dtype}")
+    if function == "div" and not left.dtype.is_float:
+        raise TypeError("'div' is for floats; integers have 'floordiv'")
     return simplify_binary(function, left, right)
 
 
@@ -385,9 +396,23 @@ def fma(left: Scalar, right: Scalar | Number, addend: Scalar | Number) -> Scalar
 def cast(value: Scalar, dtype: DType, saturate: bool = False) -> Scalar:
     if value.dtype is dtype:
         return value
-    if isinstance(value, Const) and not saturate and (dtype.is_float or not value.dtype.is_float):
-        return lift(value.value, dtype)
+    if isinstance(value, Const) and not saturate:
+        folded = _cast_constant(value, dtype)
+        if folded is not None:
+            return folded
     return Cast(value, dtype, saturate)
+
+
+def _cast_constant(value: Const, dtype: DType) -> Const | None:
+    if dtype is DType.BOOL:
+        return Const(value.value != 0, dtype)
+    if value.dtype.is_float:
+        exact = float(rounded(value.value, value.dtype))
+        return Const(exact, dtype) if dtype.is_float else None
+    number = int(value.value)
+    if dtype.is_float:
+        return Const(number, dtype) if abs(number) < 2**53 else None
+    return Const(wrap(number, dtype), dtype)
 
 
 def reduce_over(kind: ReduceKind, axes: tuple[Var, ...], body: Scalar) -> Scalar:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from dhc.ir.evaluate import reduce_identity
 from dhc.ir.graph import Node
-from dhc.ir.kernel import Assign, Declare, For, If, Kernel, Let, Statement, Store
+from dhc.ir.kernel import Assign, Declare, For, If, Kernel, Statement, Store
 from dhc.ir.replace import map_children
 from dhc.ir.scalar import (
     Binary,
@@ -24,12 +23,11 @@ from dhc.ir.scalar import (
     lift,
     maximum,
     minimum,
-    walk,
 )
-
 from dhc.ir.size import symbols
 from dhc.ir.types import DType, Tensor
 from dhc.lower.schedule import Schedule
+from dhc.lower.share import Names, share
 from dhc.ops.base import Index, Operand, Operator, Structured, axis_variable, size_scalar
 
 
@@ -101,27 +99,15 @@ def _plain(size: Scalar) -> int | Scalar:
 # ---- expressions with reductions become statements -------------------------------------------
 
 
-@dataclass
-class _Names:
-    """Numbers the variables of one kernel."""
-
-    count: dict[str, int] = field(default_factory=dict)
-
-    def fresh(self, stem: str, dtype: DType) -> Var:
-        number = self.count.get(stem, 0)
-        self.count[stem] = number + 1
-        return Var(f"{stem}{number}", dtype)
-
-
 def materialise(
     value: Scalar, finish: Callable[[Scalar], tuple[Statement, ...]]
 ) -> tuple[Statement, ...]:
     """Returns statements that compute `value` and then do what `finish` says with the result."""
-    return _materialise(value, finish, _Names())
+    return _materialise(value, finish, Names())
 
 
 def _materialise(
-    value: Scalar, finish: Callable[[Scalar], tuple[Statement, ...]], names: _Names
+    value: Scalar, finish: Callable[[Scalar], tuple[Statement, ...]], names: Names
 ) -> tuple[Statement, ...]:
     body: list[Statement] = []
     done: dict[Scalar, Scalar] = {}
@@ -153,7 +139,7 @@ def _walk_outside_reductions(value: Scalar) -> list[Scalar]:
     return order
 
 
-def _accumulate(reduce: Reduce, body: list[Statement], names: _Names) -> Scalar:
+def _accumulate(reduce: Reduce, body: list[Statement], names: Names) -> Scalar:
     """Appends the loops of a reduction; returns the variable that holds its result."""
     if reduce.kind.startswith("arg"):
         return _accumulate_position(reduce, body, names)
@@ -165,7 +151,7 @@ def _accumulate(reduce: Reduce, body: list[Statement], names: _Names) -> Scalar:
     return total
 
 
-def _accumulate_position(reduce: Reduce, body: list[Statement], names: _Names) -> Scalar:
+def _accumulate_position(reduce: Reduce, body: list[Statement], names: Names) -> Scalar:
     best, where = names.fresh("best", reduce.body.dtype), names.fresh("where", DType.I64)
     position = index(0)
     for axis in reduce.axes:
@@ -206,23 +192,3 @@ def _fold(reduce: Reduce, total: Scalar, value: Scalar) -> Scalar:
         case "all":
             return total & value
     raise AssertionError(reduce.kind)
-
-
-def share(value: Scalar, names: _Names) -> tuple[tuple[Statement, ...], Scalar]:
-    """Names the sub-expressions that are used more than once."""
-    uses: dict[Scalar, int] = {}
-    order = list(walk(value))
-    for part in order:
-        for child in children(part):
-            uses[child] = uses.get(child, 0) + 1
-    lets: list[Statement] = []
-    done: dict[Scalar, Scalar] = {}
-    for part in order:
-        done[part] = map_children(part, done) if children(part) else part
-        if uses.get(part, 0) > 1 and children(part):
-            name = names.fresh("t", part.dtype)
-            lets.append(Let(name, done[part]))
-            done[part] = name
-    return tuple(lets), done[value]
-
-

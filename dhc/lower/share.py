@@ -1,0 +1,56 @@
+"""Names the parts of expressions that are used more than once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from dhc.ir.kernel import Let, Statement
+from dhc.ir.replace import map_children
+from dhc.ir.scalar import Scalar, Var, children, walk
+from dhc.ir.types import DType
+
+
+@dataclass
+class Names:
+    """Numbers the variables of one kernel."""
+
+    count: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def avoiding(cls, taken: Iterable[str]) -> Names:
+        """Returns names that start after those in use."""
+        names = cls()
+        for name in taken:
+            found = re.fullmatch(r"(.*?)(0|[1-9]\d*)", name)
+            if found:
+                stem, number = found[1], int(found[2])
+                names.count[stem] = max(names.count.get(stem, 0), number + 1)
+        return names
+
+    def fresh(self, stem: str, dtype: DType) -> Var:
+        number = self.count.get(stem, 0)
+        self.count[stem] = number + 1
+        return Var(f"{stem}{number}", dtype)
+
+
+def share(value: Scalar, names: Names) -> tuple[tuple[Statement, ...], Scalar]:
+    """Returns definitions of the parts used more than once, and the value in terms of them.
+
+    The value must not hold reductions: their axes mean nothing outside.
+    """
+    uses: dict[Scalar, int] = {}
+    order = list(walk(value))
+    for part in order:
+        for child in children(part):
+            uses[child] = uses.get(child, 0) + 1
+    lets: list[Statement] = []
+    done: dict[Scalar, Scalar] = {}
+    for part in order:
+        done[part] = map_children(part, done) if children(part) else part
+        if uses.get(part, 0) > 1 and children(part):
+            name = names.fresh("t", part.dtype)
+            lets.append(Let(name, done[part]))
+            done[part] = name
+    return tuple(lets), done[value]
