@@ -71,7 +71,7 @@ def _exponential_of_rest(x: Scalar, low: Scalar | None) -> tuple[Scalar, Scalar]
 
 
 def _power_of_two(exponent: Scalar) -> Scalar:
-    return Bitcast((exponent + 127) << 23, DType.F32)
+    return Bitcast(Bitcast(exponent + 127, DType.U32) << 23, DType.F32)
 
 
 def logarithm(x: Scalar) -> Scalar:
