@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dhc.ir.derive import derive
 from dhc.ir.graph import Node
-from dhc.ir.scalar import Scalar, Var, cast
+from dhc.ir.scalar import Scalar, Var, cast, exp, sqrt
 from dhc.ir.types import DType
 from dhc.ops.base import Elementwise, Onnx, op
 
@@ -39,6 +39,22 @@ class Div(Elementwise):
 
     def scalar(self, a: Scalar, b: Scalar) -> Scalar:
         return a // b if a.dtype.is_integer else a / b
+
+
+@op("sqrt", onnx=Onnx("Sqrt", since=13))
+class Sqrt(Elementwise):
+    """The square root."""
+
+    def scalar(self, x: Scalar) -> Scalar:
+        return sqrt(x)
+
+
+@op("exp", onnx=Onnx("Exp", since=13))
+class Exp(Elementwise):
+    """The exponential function."""
+
+    def scalar(self, x: Scalar) -> Scalar:
+        return exp(x)
 
 
 @op("cast", onnx=Onnx("Cast", since=13))

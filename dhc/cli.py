@@ -1,0 +1,222 @@
+"""The command line. One function for each command; what is heavy is imported inside."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="dhc",
+    help="Compile networks and image pipelines for medical images.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+USER_ERROR, RUN_FAILED = 1, 3
+
+File = Annotated[Path, typer.Argument(help="A .dhm program.")]
+Files = Annotated[list[Path], typer.Argument(help="One or more .dhm programs.")]
+Entry = Annotated[str, typer.Argument(help="A model or pipeline of it; may be left out if only one.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="Override a parameter: NAME.param=value.")
+]
+Shapes = Annotated[list[str] | None, typer.Option("--shape", help="Bind a size: N=1. Repeat it.")]
+TargetName = Annotated[
+    str, typer.Option("--target", "-t", help="A target block of the file, else a backend.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]
+Threads = Annotated[int, typer.Option(help="Workers on the processor; 0 means one for each core.")]
+
+
+@app.command()
+def check(files: Files, target: TargetName = "", json: Json = False) -> None:
+    """Parse files and check names, types and shapes.
+
+    Example: dhc check models/unet.dhm --target opencl
+    """
+    from dhc.commands.check import check_files
+
+    _finish(check_files(files, target, json))
+
+
+@app.command()
+def fmt(
+    files: Files,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; fail if needed.")] = False,
+) -> None:
+    """Rewrite files in the one canonical form; comments are kept.
+
+    Example: dhc fmt models/*.dhm --check
+    """
+    from dhc.commands.check import format_files
+
+    _finish(format_files(files, check))
+
+
+@app.command()
+def explain(
+    file: File,
+    entry: Entry = "",
+    at: Annotated[str, typer.Option(help="ast, graph, a pass, fused, plan, kernels or source.")] = "graph",
+    target: TargetName = "cpu",
+    shape: Shapes = None,
+    set: Settings = None,
+) -> None:
+    """Print any stage of a compilation.
+
+    Example: dhc explain models/unet.dhm UNet --at fused --shape N=1 --shape H=64 --shape W=64
+    """
+    from dhc.commands.inspect import explain_entry
+
+    _finish(explain_entry(file, entry, at, target, shape or [], set or []))
+
+
+@app.command()
+def summary(
+    file: File, entry: Entry = "", shape: Shapes = None, set: Settings = None, json: Json = False
+) -> None:
+    """List layers, shapes, parameters, work and memory.
+
+    Example: dhc summary models/resnet.dhm ResNet18 --shape N=1 --shape H=224 --shape W=224
+    """
+    from dhc.commands.inspect import summarise_entry
+
+    _finish(summarise_entry(file, entry, shape or [], set or [], json))
+
+
+@app.command()
+def graph(
+    file: File,
+    entry: Entry = "",
+    output: Annotated[Path, typer.Option("-o", help="Where the drawing goes.")] = Path("graph.svg"),
+    set: Settings = None,
+) -> None:
+    """Draw the layers of a model as SVG.
+
+    Example: dhc graph models/unet.dhm UNet -o unet.svg
+    """
+    from dhc.commands.inspect import draw_entry
+
+    _finish(draw_entry(file, entry, output, set or []))
+
+
+@app.command(name="compile")
+def compile_(
+    file: File,
+    entry: Entry = "",
+    output: Annotated[Path, typer.Option("-o", help="The artifact to write.")] = Path("out.dhx"),
+    target: TargetName = "cpu",
+    weights: Annotated[Path | None, typer.Option(help="A safetensors file.")] = None,
+    shape: Shapes = None,
+    set: Settings = None,
+    threads: Threads = 0,
+) -> None:
+    """Compile a model or pipeline into one .dhx file.
+
+    Example: dhc compile models/unet.dhm UNet --target cpu --shape N=1 -o unet.dhx
+    """
+    from dhc.commands.build import compile_entry
+
+    _finish(compile_entry(file, entry, output, target, weights, shape or [], set or [], threads))
+
+
+@app.command()
+def run(
+    file: Annotated[Path, typer.Argument(help="A .dhm program or a .dhx artifact.")],
+    arguments: Annotated[
+        list[str], typer.Argument(help="[ENTRY] INPUT...: images, DICOM files, .npy, example:ct.")
+    ],
+    output: Annotated[Path, typer.Option("-o", help="A .png or .npy file, or a folder.")] = Path("out"),
+    pipeline: Annotated[str, typer.Option(help="A pipeline to put before the model.")] = "",
+    weights: Annotated[Path | None, typer.Option(help="A safetensors file.")] = None,
+    target: TargetName = "cpu",
+    set: Settings = None,
+    threads: Threads = 0,
+    json: Json = False,
+) -> None:
+    """Run a model or pipeline on images and write what it finds.
+
+    Example: dhc run models/ct_tissue.dhm Tissue example:ct --pipeline prepare -o out
+    """
+    from dhc.commands.run import run_entry
+
+    options = (output, pipeline, weights, target, set or [], threads, json)
+    _finish(run_entry(file, arguments, *options))
+
+
+@app.command()
+def bench(
+    file: Annotated[Path, typer.Argument(help="A .dhm program or a .dhx artifact.")],
+    entry: Entry = "",
+    target: TargetName = "cpu",
+    batch: Annotated[int, typer.Option(help="The size N.")] = 1,
+    threads: Threads = 0,
+    precision: Annotated[str, typer.Option(help="f32.")] = "f32",
+    rounds: Annotated[int, typer.Option(help="Timed calls.")] = 20,
+    shape: Shapes = None,
+    set: Settings = None,
+    json: Json = False,
+) -> None:
+    """Time a program and compare its results with float64.
+
+    Example: dhc bench models/resnet.dhm ResNet18 --shape H=224 --shape W=224 --threads 2 --json
+    """
+    from dhc.commands.bench import bench_entry
+
+    sizes = [f"N={batch}", *(shape or [])]
+    _finish(bench_entry(file, entry, target, sizes, threads, precision, rounds, set or [], json))
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Report what this machine can do, and how to get what is missing.
+
+    Example: dhc doctor
+    """
+    from dhc.commands.machine import report_machine
+
+    _finish(report_machine(json))
+
+
+@app.command()
+def cache(
+    prune: Annotated[bool, typer.Option("--prune", help="Remove all entries.")] = False,
+    json: Json = False,
+) -> None:
+    """Show or empty the cache of compiled objects.
+
+    Example: dhc cache --prune
+    """
+    from dhc.commands.machine import report_cache
+
+    _finish(report_cache(prune, json))
+
+
+def _finish(status: int) -> None:
+    if status:
+        raise typer.Exit(status)
+
+
+def main() -> None:
+    """Runs the command line; the user's mistakes end in diagnostics, not in tracebacks."""
+    _guard(lambda: app())
+
+
+def _guard(call: Callable[[], None]) -> None:
+    try:
+        call()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        from dhc.errors import DhcError, render
+
+        if not isinstance(error, DhcError):
+            raise
+        print(render(error.diagnostics, color=sys.stderr.isatty()), file=sys.stderr)
+        sys.exit(USER_ERROR)

@@ -1,0 +1,1 @@
+"""What the commands do. Each function returns the exit status."""

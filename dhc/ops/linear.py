@@ -1,0 +1,76 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dhc.ir.graph import Initializer, Node
+from dhc.ir.scalar import Scalar, reduce_over
+from dhc.ir.size import unify
+from dhc.ir.types import Tensor
+from dhc.ops.base import (
+    Array,
+    Index,
+    LayerContext,
+    Onnx,
+    Operand,
+    Structured,
+    TypeRuleError,
+    axis_variable,
+    broadcast_shapes,
+    layer,
+    op,
+    require_same_dtype,
+)
+from dhc.ops.conv import int_size
+
+
+@op("dense", onnx=Onnx("Gemm", since=13))
+class Dense(Structured):
+    """x [..., C] times weights [K, C], transposed, plus an optional bias [K]."""
+
+    def infer(self, x: Tensor, weight: Tensor, *bias: Tensor) -> Tensor:
+        if x.rank < 1 or unify(x.shape[-1], weight.shape[1]) is None:
+            raise TypeRuleError(f"'dense' has weights for {weight.shape[1]} values, not {x}.", 0)
+        return x.with_shape((*x.shape[:-1], weight.shape[0]))
+
+    def element(self, out: Tensor, index: Index, x: Operand, *rest: Operand) -> Scalar:
+        c = axis_variable("c", rest[0].type.shape[1])
+        product = x[(*index[:-1], c)] * rest[0][(index[-1], c)]
+        total = reduce_over("sum", (c,), product)
+        return total + rest[1][(index[-1],)] if len(rest) > 1 else total
+
+    def numpy(self, x: Array, weight: Array, *bias: Array) -> Array:
+        result = np.matmul(x, weight.T)
+        return result + bias[0] if bias else result
+
+
+@layer("dense")
+def dense(context: LayerContext, x: Node, units: int, bias: bool = True) -> Node:
+    """A fully connected layer on the last axis."""
+    size = int_size(x.type.shape[-1])
+    start = Initializer("glorot_uniform", fan_in=size, fan_out=units)
+    weight = context.param("weight", (units, size), start)
+    rest = (context.param("bias", (units,), Initializer()),) if bias else ()
+    return Dense()(x, weight, *rest)
+
+
+@op("matmul", onnx=Onnx("MatMul", since=13))
+class MatMul(Structured):
+    """The product of matrices [..., M, K] and [..., K, N]; leading axes broadcast."""
+
+    def infer(self, a: Tensor, b: Tensor) -> Tensor:
+        require_same_dtype(self.name, (a, b))
+        if a.rank < 2 or b.rank < 2 or unify(a.shape[-1], b.shape[-2]) is None:
+            raise TypeRuleError(f"'matmul' cannot multiply {a} and {b}.", 1)
+        batch = broadcast_shapes(self.name, [a.shape[:-2], b.shape[:-2]])
+        return a.with_shape((*batch, a.shape[-2], b.shape[-1]))
+
+    def element(self, out: Tensor, index: Index, a: Operand, b: Operand) -> Scalar:
+        k = axis_variable("k", a.type.shape[-1])
+        left = a.broadcast((*index[:-1], k))
+        right = b.broadcast((*index[:-2], k, index[-1]))
+        return reduce_over("sum", (k,), left * right)
+
+    def numpy(self, a: Array, b: Array) -> Array:
+        return np.matmul(a, b)

@@ -1,0 +1,42 @@
+"""Normalisation."""
+
+from __future__ import annotations
+
+from dhc.ir.graph import Initializer, Node, literal
+from dhc.ir.types import Tensor
+from dhc.ops.base import Composite, LayerContext, Onnx, TypeRuleError, layer, op
+from dhc.ops.conv import int_size
+from dhc.ops.elementwise import Add, Div, Mul, Sqrt, Sub
+from dhc.ops.shape import Reshape
+
+
+@op("batchnorm", onnx=Onnx("BatchNormalization", since=15))
+class BatchNorm(Composite):
+    """(x - mean) / sqrt(variance + epsilon) * scale + shift for each channel (arXiv:1502.03167).
+
+    x is [N, C, ...]; scale, shift, mean and variance are [C].
+    """
+
+    epsilon: float = 1e-5
+
+    def expand(self, x: Node, scale: Node, shift: Node, mean: Node, variance: Node) -> Node:
+        dtype = x.type.dtype
+        factor = Div()(scale, Sqrt()(Add()(variance, literal(self.epsilon, dtype))))
+        offset = Sub()(shift, Mul()(mean, factor))
+        column = (x.type.shape[1], *[1] * (x.type.rank - 2))
+        return Add()(Mul()(x, Reshape(column)(factor)), Reshape(column)(offset))
+
+
+@layer("batchnorm")
+def batchnorm(
+    context: LayerContext, x: Node, epsilon: float = 1e-5, momentum: float = 0.1
+) -> Node:
+    """Batch normalisation over axis C; keeps running statistics."""
+    if x.type.rank < 2:
+        raise TypeRuleError(f"'batchnorm' needs an input [N, C, ...], not {x.type}.", 0)
+    shape = (int_size(x.type.shape[1]),)
+    one = Initializer(value=1.0)
+    scale, shift = context.param("scale", shape, one), context.param("bias", shape, Initializer())
+    mean = context.param("mean", shape, Initializer(), trainable=False)
+    variance = context.param("variance", shape, one, trainable=False)
+    return BatchNorm(epsilon)(x, scale, shift, mean, variance)

@@ -1,0 +1,168 @@
+"""Pooling over spatial axes: x is [N, C, *spatial]."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from dhc.ir.graph import Node
+from dhc.ir.scalar import Number, Scalar, Var, lift, reduce_over, select
+from dhc.ir.size import Size, ceil_divide
+from dhc.ir.types import Tensor
+from dhc.ops.base import (
+    Array,
+    Index,
+    LayerContext,
+    Onnx,
+    Operand,
+    Structured,
+    TypeRuleError,
+    axis_variable,
+    layer,
+    op,
+)
+from dhc.ops.conv import Ints, Padding, Pads, resolve_padding, spread
+from dhc.ops.reduce import ReduceMax, ReduceMean
+
+
+@dataclass(frozen=True)
+class Pool(Structured):
+    """The base of pooling with windows."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    pads: Pads
+    ceil: bool = False
+
+    inlines_producers: ClassVar[bool] = True
+
+    def infer(self, x: Tensor) -> Tensor:
+        if x.rank != len(self.kernel) + 2:
+            raise TypeRuleError(f"'{self.name}' needs {len(self.kernel) + 2} axes, not {x}.", 0)
+        spatial = [self._size(size, axis) for axis, size in enumerate(x.shape[2:])]
+        return x.with_shape((*x.shape[:2], *spatial))
+
+    def _size(self, size: Size, axis: int) -> Size:
+        before, after = self.pads[axis]
+        room = size + before + after - self.kernel[axis]
+        return (ceil_divide(room, self.stride[axis]) if self.ceil else room // self.stride[axis]) + 1
+
+    def window(self, index: Index) -> tuple[tuple[Var, ...], Index]:
+        taps = tuple(axis_variable(f"k{i}", k) for i, k in enumerate(self.kernel))
+        where = tuple(
+            p * s + t - before
+            for p, s, t, (before, _) in zip(index[2:], self.stride, taps, self.pads, strict=True)
+        )
+        return taps, (*index[:2], *where)
+
+    def windows(self, x: Array, fill: float) -> Array:
+        """All windows of the padded input, their axes last."""
+        rank = len(self.kernel)
+        extra = [
+            (b, a + (s - 1 if self.ceil else 0))
+            for (b, a), s in zip(self.pads, self.stride, strict=True)
+        ]
+        padded = np.pad(x, ((0, 0), (0, 0), *extra), constant_values=fill)
+        view = np.lib.stride_tricks.sliding_window_view(
+            padded, self.kernel, axis=tuple(range(2, 2 + rank))
+        )
+        return view[(slice(None), slice(None), *(slice(None, None, s) for s in self.stride))]
+
+
+@op("max_pool", onnx=Onnx("MaxPool", since=12))
+class MaxPool(Pool):
+    """The largest element of each window; padding never wins."""
+
+    def element(self, out: Tensor, index: Index, x: Operand) -> Scalar:
+        taps, where = self.window(index)
+        return reduce_over("max", taps, x.padded(where, -math.inf))
+
+    def numpy(self, x: Array) -> Array:
+        axes = tuple(range(-len(self.kernel), 0))
+        return self.windows(x, -np.inf).max(axis=axes)
+
+
+@op("average_pool", onnx=Onnx("AveragePool", since=11))
+class AveragePool(Pool):
+    """The mean of each window; padding counts as zeros where `count_include_pad`."""
+
+    count_include_pad: bool = True
+
+    def element(self, out: Tensor, index: Index, x: Operand) -> Scalar:
+        taps, where = self.window(index)
+        total = reduce_over("sum", taps, x.padded(where, 0))
+        if self.count_include_pad:
+            return total / math.prod(self.kernel)
+        inside = reduce_over("sum", taps, _Ones(x.type).padded(where, 0))
+        return total / inside
+
+    def numpy(self, x: Array) -> Array:
+        axes = tuple(range(-len(self.kernel), 0))
+        total = self.windows(x, 0).sum(axis=axes)
+        if self.count_include_pad:
+            return (total / math.prod(self.kernel)).astype(x.dtype)
+        return (total / self.windows(np.ones_like(x), 0).sum(axis=axes)).astype(x.dtype)
+
+
+class _Ones(Operand):
+    """A tensor of ones that needs no memory."""
+
+    def __init__(self, type: Tensor) -> None:
+        self.type = type
+
+    def read(self, index: Index, guard: Scalar | None = None, otherwise: Number = 0) -> Scalar:
+        one, zero = lift(1, self.type.dtype), lift(otherwise, self.type.dtype)
+        return one if guard is None else select(guard, one, zero)
+
+
+def _window(
+    name: str, x: Node, size: Ints, stride: Ints, pad: Padding
+) -> tuple[tuple[int, ...], tuple[int, ...], Pads]:
+    rank = x.type.rank - 2
+    if rank not in (1, 2, 3):
+        raise TypeRuleError(f"'{name}' needs an input [N, C, ...] of 3 to 5 axes, not {x.type}.", 0)
+    kernel = spread("size", size, rank)
+    steps = kernel if stride == 0 else spread("stride", stride, rank)
+    return kernel, steps, resolve_padding(pad, x.type.shape[2:], kernel, steps, (1,) * rank)
+
+
+@layer("maxpool")
+def maxpool(
+    context: LayerContext,
+    x: Node,
+    size: Ints = 2,
+    stride: Ints = 0,
+    pad: Padding = "valid",
+    ceil: bool = False,
+) -> Node:
+    """Max pooling; the stride is the window's size unless given."""
+    return MaxPool(*_window("maxpool", x, size, stride, pad), ceil)(x)
+
+
+@layer("avgpool")
+def avgpool(
+    context: LayerContext,
+    x: Node,
+    size: Ints = 2,
+    stride: Ints = 0,
+    pad: Padding = "valid",
+    ceil: bool = False,
+    count_include_pad: bool = True,
+) -> Node:
+    """Average pooling; the stride is the window's size unless given."""
+    return AveragePool(*_window("avgpool", x, size, stride, pad), ceil, count_include_pad)(x)
+
+
+@layer("global_avgpool")
+def global_avgpool(context: LayerContext, x: Node) -> Node:
+    """The mean over all spatial axes, which keep size 1."""
+    return ReduceMean(tuple(range(2, x.type.rank)), True)(x)
+
+
+@layer("global_maxpool")
+def global_maxpool(context: LayerContext, x: Node) -> Node:
+    """The largest element over all spatial axes, which keep size 1."""
+    return ReduceMax(tuple(range(2, x.type.rank)), True)(x)
