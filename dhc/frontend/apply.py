@@ -1,0 +1,469 @@
+"""Application of layers, operators, blocks and models to tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from dhc.errors import DhcError, Related
+from dhc.frontend import ast
+from dhc.frontend.axes import axis_index, axis_letters
+from dhc.frontend.binding import bind_attributes, convert_argument
+from dhc.frontend.builtins import BUILTINS
+from dhc.frontend.evaluate import Evaluator
+from dhc.frontend.explain import Failure, explain_shapes
+from dhc.frontend.fail import error, guess
+from dhc.frontend.frame import Frame, GraphState, Site, WeightContext
+from dhc.frontend.naming import Paths, Place
+from dhc.frontend.scope import Scope
+from dhc.frontend.shapes import InputTypes
+from dhc.frontend.signature import AxisResolver, Signature, signature_of
+from dhc.frontend.values import (
+    Bundle,
+    DefinitionValue,
+    FunctionValue,
+    Given,
+    Instance,
+    Primitive,
+    Value,
+    describe,
+)
+from dhc.ir.graph import Node, Origin, literal
+from dhc.ir.size import collecting
+from dhc.ir.types import Tensor
+from dhc.ops.base import Layer, Operator, TypeRuleError, operators
+from dhc.source import Span
+
+_OPERATORS = {
+    "+": "add", "-": "sub", "*": "mul", "/": "div", "^": "pow", "<": "less", ">": "greater",
+    "<=": "less_equal", ">=": "greater_equal", "==": "equal", "!=": "not_equal",
+}  # fmt: skip
+
+
+class Applier(Evaluator):
+    """An evaluator in whose expressions tensors flow."""
+
+    batched = True  # whether tensors have a batch axis
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = GraphState()
+        self.frame = Frame("", "model", Scope(), Place(), Paths())
+        self.trying = False  # whether a call is tried only to see if it works
+
+    # ---- calls in expressions
+
+    def call(self, callee: Value, given: tuple[Given, ...], node: ast.Call) -> Value:
+        """Calls something; a builtin steps aside for the operator of its name on tensors."""
+        name = getattr(callee, "name", None)
+        if isinstance(callee, Primitive) and name in BUILTINS and not any(map(_is_tensor, given)):
+            return self.call_builtin(BUILTINS[callee.name], given, node)
+        return super().call(callee, given, node)
+
+    def instantiate(self, callee: Value, given: tuple[Given, ...], node: ast.Call) -> Value:
+        """A call outside of a chain: leading tensors are its inputs."""
+        if not isinstance(callee, Primitive | DefinitionValue | Instance):
+            message = f"{describe(callee).capitalize()} cannot be called."
+            raise error("type", message, node.callee.span)
+        count = 0
+        while count < len(given) and given[count].name is None and _is_tensor(given[count]):
+            count += 1
+        named = _named_inputs(callee, given)
+        if count or named or _needs_no_tensor(callee):
+            return self.apply(callee, given[:count], given[count:], node.span)
+        if isinstance(callee, Instance):
+            return replace(callee, arguments=(*callee.arguments, *given))
+        return Instance(callee, given, node.span)
+
+    def _chain(self, node: ast.Chain, scope: Scope) -> Value:
+        value = self.evaluate(node.source, scope)
+        places: tuple[ast.Expression, ...] = (node.source,)
+        if isinstance(node.source, ast.Tuple):
+            places = node.source.items
+        for stage in node.stages:
+            inputs = self.flowing(value, places, stage)
+            value = self.apply_stage(stage, inputs, scope)
+            places = (stage,)
+        return value
+
+    def flowing(
+        self, value: Value, places: Sequence[ast.Expression], stage: ast.Node
+    ) -> tuple[Given, ...]:
+        """The tensors that flow into a stage, each with its place in the source."""
+        items: tuple[Value, ...] = (value,)
+        if isinstance(value, Bundle):
+            items = value.values
+        elif isinstance(value, tuple):
+            items = value
+        spans = [place.span for place in places]
+        if len(spans) != len(items):
+            spans = [spans[0].to(spans[-1])] * len(items)
+        for item, span in zip(items, spans, strict=True):
+            if not isinstance(item, Node):
+                message = f"Only tensors flow through '->', not {describe(item)}."
+                raise error("type", message, span)
+        return tuple(Given(None, item, span) for item, span in zip(items, spans, strict=True))
+
+    def apply_stage(self, stage: ast.Expression, inputs: tuple[Given, ...], scope: Scope) -> Value:
+        """Applies one stage of a chain to what flows into it."""
+        self.budget.step(stage.span)
+        if isinstance(stage, ast.Call):
+            callee = self.callee(stage.callee, scope)
+            given = self.arguments(callee, stage.arguments, scope)
+            return self.apply(callee, inputs, given, stage.span)
+        value = self.callee(stage, scope)
+        if isinstance(value, Primitive):
+            message = f"'{value.name}' is a layer; a stage calls it."
+            raise error("type", message, stage.span, "here", f"write {value.name}()")
+        return self.apply(value, inputs, (), stage.span)
+
+    def apply(
+        self, callee: Value, inputs: tuple[Given, ...], given: tuple[Given, ...], span: Span
+    ) -> Value:
+        """Applies a layer, operator, block or model."""
+        match callee:
+            case Instance():
+                both = (*callee.arguments, *given)
+                if isinstance(callee.callee, Primitive):
+                    return self._apply_primitive(callee.callee, inputs, both, span, callee.shared)
+                return self.apply_definition(callee.callee, inputs, both, span, callee.shared)
+            case Primitive():
+                return self._apply_primitive(callee, inputs, given, span)
+            case DefinitionValue():
+                return self.apply_definition(callee, inputs, given, span)
+            case FunctionValue(definition):
+                message = f"'{definition.name.text}' computes numbers; tensors cannot flow into it."
+                raise error("type", message, span, "here", "write it as a block")
+            case _:
+                message = f"{describe(callee).capitalize()} is no layer, block or model."
+                raise error("type", message, span)
+
+    # ---- operators and layers
+
+    def _apply_primitive(
+        self,
+        callee: Primitive,
+        inputs: tuple[Given, ...],
+        given: tuple[Given, ...],
+        span: Span,
+        shared: str | None = None,
+    ) -> Value:
+        signature = signature_of(callee.target)
+        tensors, rest = _split_tensors(signature, inputs, given)
+        pin, rest = _take_pin(rest, signature.names)
+        nodes = self._tensor_inputs(callee, signature, tensors, span)
+        axis = self.axis_resolver(nodes)
+        attributes: dict[str, object] = {}
+        for name, value in bind_attributes(callee.name, signature, rest, span).items():
+            parameter = signature.attribute(name)
+            assert parameter is not None
+            drawn = self.drawn(callee.name, parameter.annotation, value)
+            attributes[name] = convert_argument(callee.name, parameter, drawn, axis)
+        frame = self._frame_for_share(shared) if shared is not None else self.frame
+        context = WeightContext(self.state, frame, callee.name, pin, span)
+        try:
+            result = _run(callee.target, context, nodes, attributes)
+        except TypeRuleError as problem:
+            site = Site(
+                span,
+                callee.name,
+                tuple(tensors),
+                self.frame.scope,
+                lambda others: self._apply_primitive(callee, others, tuple(rest), span, shared),
+            )
+            raise explain_shapes(self, Failure(problem, site, attributes)) from None
+        return self._recorded(result, Origin(span, context.shown_path))
+
+    def _recorded(self, result: object, origin: Origin) -> Value:
+        if isinstance(result, Node):
+            self.state.record(result, origin)
+            return result
+        assert isinstance(result, tuple), "a layer returns a node or several"
+        for node in result:
+            self.state.record(node, origin)
+        return Bundle(result)
+
+    def _tensor_inputs(
+        self, callee: Primitive, signature: Signature, tensors: list[Given], span: Span
+    ) -> list[Node]:
+        nodes: list[Node] = []
+        first = next((each.value for each in tensors if isinstance(each.value, Node)), None)
+        for each in tensors:
+            if isinstance(each.value, Node):
+                nodes.append(each.value)
+            elif first is not None and isinstance(each.value, int | float):
+                nodes.append(_constant_like(each.value, first.type))
+            else:
+                raise error("type", f"'{callee.name}' takes tensors.", each.span)
+        wanted = len(signature.tensors)
+        enough = len(nodes) >= wanted - 1 if signature.variadic else len(nodes) == wanted
+        if not enough or (signature.variadic and not nodes):
+            names = ", ".join(p.name for p in signature.tensors)
+            plural = "tensor" if wanted == 1 else "tensors"
+            message = f"'{callee.name}' takes {wanted} {plural} ({names}), and gets {len(nodes)}."
+            raise error("arguments", message, span)
+        return nodes
+
+    def axis_resolver(self, nodes: Sequence[Node]) -> AxisResolver | None:
+        """How axis letters are understood by an operator on these tensors."""
+        if not nodes:
+            return None
+        shape = nodes[0].type.shape
+        return lambda letter: axis_index(letter, shape, self.batched)
+
+    def drawn(self, name: str, annotation: object, given: Given) -> Given:
+        """Turns `a .. b` into a random draw where that is possible; only in pipelines."""
+        return given
+
+    def works(self, site: Site, inputs: tuple[Given, ...]) -> bool:
+        """Whether a call would succeed with other tensors; leaves no trace."""
+        state, frame = self.state, self.frame
+        self.state = GraphState()
+        self.frame = replace(frame, paths=Paths())
+        self.trying = True
+        try:
+            with collecting() as constraints:
+                site.again(inputs)
+        except DhcError:
+            return False
+        finally:
+            self.state, self.frame, self.trying = state, frame, False
+        return not constraints.equal
+
+    # ---- blocks and models
+
+    def apply_definition(
+        self,
+        callee: DefinitionValue,
+        inputs: tuple[Given, ...],
+        given: tuple[Given, ...],
+        span: Span,
+        shared: str | None = None,
+    ) -> Value:
+        """Executes the body of a block or model on tensors."""
+        definition = callee.definition
+        if definition.kind not in ("block", "model"):
+            message = f"A {definition.kind} cannot be used as a layer."
+            raise error("type", message, span, f"'{callee.name}' is a {definition.kind}")
+        parameter_names = [p.name.text for p in definition.parameters]
+        tensors, rest = _split_definition_inputs(definition, inputs, given)
+        pin, rest = _take_pin(rest, parameter_names)
+        self.budget.enter(callee.name, span)
+        outer = self.frame
+        try:
+            local = self.bind_parameters(
+                callee.name, definition.parameters, rest, callee.scope, _Spot(span)
+            )
+            frame = self._frame_for(callee, local, pin, shared)
+            self.state.sites.append(
+                Site(
+                    span,
+                    callee.name,
+                    tensors,
+                    outer.scope,
+                    lambda others: self.apply_definition(callee, others, tuple(rest), span, shared),
+                )
+            )
+            self.frame = frame
+            self._bind_inputs(definition, tensors, span)
+            self.execute(definition.body)
+            return self.result_of(frame, definition)
+        except RecursionError:
+            raise error("limit", "Blocks are nested too deeply here.", span) from None
+        finally:
+            if self.state.sites and self.frame is not outer:
+                self.state.sites.pop()
+            self.frame = outer
+            self.budget.leave()
+
+    def _frame_for(
+        self, callee: DefinitionValue, local: Scope, pin: str | None, shared: str | None
+    ) -> Frame:
+        frame = Frame(callee.name, callee.definition.kind, local, Place(), self.frame.paths)
+        if shared is not None:
+            base = self._frame_for_share(shared)
+            frame.place, frame.paths, frame.shared = base.place, base.paths, True
+        elif pin is not None:
+            prefix = self.frame.place.prefix
+            frame.place = Place(f"{prefix}.{pin}" if prefix else pin)
+        else:
+            frame.place = self.frame.place.inside()
+        return frame
+
+    def _frame_for_share(self, path: str) -> Frame:
+        """A frame that numbers layers from the beginning, so that every use names the same ones."""
+        return replace(self.frame, place=Place(path), paths=Paths(), shared=True)
+
+    def _bind_inputs(
+        self, definition: ast.Definition, tensors: tuple[Given, ...], span: Span
+    ) -> None:
+        declared = [s for s in definition.body.statements if isinstance(s, ast.Input)]
+        name = definition.name.text
+        self.frame.has_inputs = bool(declared)
+        wanted = len(declared) or 1
+        if len(tensors) != wanted:
+            names = f" ({', '.join(i.name.text for i in declared)})" if declared else ""
+            plural = "tensor" if wanted == 1 else "tensors"
+            message = f"'{name}' takes {wanted} {plural}{names}, and gets {len(tensors)}."
+            related = (Related(definition.name.span, f"{definition.kind} '{name}'"),)
+            raise error("arguments", message, span, "this call", related=related)
+        if not declared:
+            self.frame.flow = tensors[0].value
+            return
+        types = InputTypes(self.evaluate, self.frame.scope)
+        for statement, given in zip(declared, tensors, strict=True):
+            assert isinstance(given.value, Node)
+            types.match(statement, given.value.type, given.span, name)
+            self.frame.scope.define(statement.name.text, given.value, statement.name.span)
+
+    def result_of(self, frame: Frame, definition: ast.Definition) -> Value:
+        """What a call of the body gives: its one output, or several by name."""
+        if not frame.has_inputs:
+            return frame.flow
+        outputs = frame.outputs
+        if not outputs:
+            message = f"The {definition.kind} '{frame.name}' has no output."
+            raise error("no-output", message, definition.name.span, "here", "write output x")
+        if len(outputs) == 1:
+            return next(iter(outputs.values()))
+        return Bundle(tuple(outputs.values()), tuple(outputs))
+
+    def execute(self, body: ast.Body) -> None:
+        """Executes statements; the builder knows how."""
+        raise NotImplementedError
+
+    # ---- operators between tensors
+
+    def tensor_operator(self, symbol: str, values: tuple[Value, ...], node: ast.Node) -> Value:
+        if len(values) == 1 and "neg" not in operators:
+            values = (0, *values)
+        name = "neg" if len(values) == 1 else _OPERATORS.get(symbol, "")
+        if name not in operators:
+            raise error("type", f"'{symbol}' is not possible on tensors.", node.span)
+        places = [node]
+        if isinstance(node, ast.Binary):
+            places = [node.left, node.right]
+        given = tuple(
+            Given(None, value, place.span)
+            for value, place in zip(values, [*places, *places], strict=False)
+        )
+        for each in given:
+            if not isinstance(each.value, Node | int | float):
+                message = f"'{symbol}' is not possible between a tensor and {describe(each.value)}."
+                raise error("type", message, each.span)
+        return self._apply_primitive(Primitive(name, operators[name]), given, (), node.span)
+
+    def tensor_member(self, value: Node, name: ast.Identifier) -> Value:
+        """`x.H`: the size of an axis."""
+        position = axis_index(name.text, value.type.shape, self.batched)
+        if position is None:
+            known = axis_letters()
+            message = f"{value.type} has no axis '{name.text}'."
+            raise error("unknown-axis", message, name.span, "here", guess(name.text, known))
+        return value.type.shape[position]
+
+
+class _Spot(ast.Node):
+    """A place for messages about a call that has no node of its own."""
+
+
+def _is_tensor(given: Given) -> bool:
+    value = given.value
+    if isinstance(value, Bundle):
+        value = value.values
+    if isinstance(value, tuple):
+        return bool(value) and all(isinstance(item, Node) for item in value)
+    return isinstance(value, Node)
+
+
+def _spread(given: Given) -> list[Given]:
+    """A tuple or list of tensors as single ones."""
+    value = given.value.values if isinstance(given.value, Bundle) else given.value
+    if isinstance(value, tuple):
+        return [Given(None, item, given.span) for item in value]
+    return [given]
+
+
+def _split_tensors(
+    signature: Signature, inputs: tuple[Given, ...], given: tuple[Given, ...]
+) -> tuple[list[Given], list[Given]]:
+    """Tensors that flow in or stand first among the arguments, and the other arguments."""
+    names = [p.name for p in signature.tensors]
+    tensors = [item for each in inputs for item in _spread(each)]
+    rest = list(given)
+    while rest and rest[0].name is None and _is_tensor(rest[0]):
+        if not signature.variadic and len(tensors) >= len(names):
+            break
+        tensors += _spread(rest.pop(0))
+    missing_number = rest and rest[0].name is None and len(tensors) < len(names)
+    if missing_number and tensors and not signature.variadic and not signature.attributes:
+        tensors.append(rest.pop(0))  # add(x, 1): a number in place of a tensor
+    for name in names[len(tensors) :]:
+        named = next((each for each in rest if each.name == name), None)
+        if named is not None:
+            rest.remove(named)
+            tensors.append(Given(None, named.value, named.span))
+    return tensors, rest
+
+
+def _split_definition_inputs(
+    definition: ast.Definition, inputs: tuple[Given, ...], given: tuple[Given, ...]
+) -> tuple[tuple[Given, ...], list[Given]]:
+    names = [s.name.text for s in definition.body.statements if isinstance(s, ast.Input)]
+    tensors = [item for each in inputs for item in _spread(each)]
+    rest = list(given)
+    while rest and rest[0].name is None and _is_tensor(rest[0]) and len(tensors) < len(names):
+        tensors += _spread(rest.pop(0))
+    for name in names[len(tensors) :]:
+        named = next((e for e in rest if e.name == name and isinstance(e.value, Node)), None)
+        if named is not None:
+            rest.remove(named)
+            tensors.append(Given(None, named.value, named.span))
+    return tuple(tensors), rest
+
+
+def _take_pin(given: Sequence[Given], known: Sequence[str]) -> tuple[str | None, list[Given]]:
+    """Separates `name="..."`, which pins the weight names of a call."""
+    pin: str | None = None
+    rest = []
+    for each in given:
+        if each.name != "name" or "name" in known:
+            rest.append(each)
+        elif isinstance(each.value, str) and each.value:
+            pin = each.value
+        else:
+            message = f"'name' is a string, not {describe(each.value)}."
+            raise error("type", message, each.span)
+    return pin, rest
+
+
+def _named_inputs(callee: Value, given: tuple[Given, ...]) -> bool:
+    """Whether a call gives its tensors by name: `up(x=a, skip=b)`."""
+    target = callee.callee if isinstance(callee, Instance) else callee
+    names: set[str] = set()
+    if isinstance(target, DefinitionValue):
+        statements = target.definition.body.statements
+        names = {s.name.text for s in statements if isinstance(s, ast.Input)}
+    elif isinstance(target, Primitive):
+        names = {p.name for p in signature_of(target.target).tensors}
+    return any(each.name in names and isinstance(each.value, Node) for each in given)
+
+
+def _needs_no_tensor(callee: Value) -> bool:
+    return isinstance(callee, Primitive) and not signature_of(callee.target).tensors
+
+
+def _constant_like(value: int | float, like: Tensor) -> Node:
+    number = float(value) if like.dtype.is_float else int(value)
+    return literal(number, like.dtype)
+
+
+def _run(
+    target: type[Operator] | Layer,
+    context: WeightContext,
+    nodes: list[Node],
+    attributes: dict[str, object],
+) -> object:
+    if isinstance(target, Layer):
+        return target.function(context, *nodes, **attributes)
+    return target(**attributes)(*nodes)

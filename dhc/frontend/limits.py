@@ -1,0 +1,55 @@
+"""Limits of what a file may compute while it is read, and the errors where one is passed."""
+
+from __future__ import annotations
+
+from dhc.errors import DhcError, Diagnostic
+from dhc.source import Span
+
+MAX_STEPS = 1_000_000  # expressions evaluated for one entry of a file
+MAX_CALL_DEPTH = 64  # functions and blocks inside each other
+MAX_ITEMS = 100_000  # of a list, turns of a loop, characters of a string
+MAX_INTEGER = 2**63 - 1
+
+
+class Budget:
+    """Counts the work of one evaluation."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.depth = 0
+
+    def step(self, span: Span) -> None:
+        self.steps += 1
+        if self.steps > MAX_STEPS:
+            message = f"This file computes too long; the limit is {MAX_STEPS} steps."
+            raise too_much(message, span)
+
+    def enter(self, name: str, span: Span) -> None:
+        """Counts a call; `leave` must follow."""
+        self.depth += 1
+        if self.depth > MAX_CALL_DEPTH:
+            message = f"'{name}' is called inside itself too often; the limit is {MAX_CALL_DEPTH}."
+            raise too_much(message, span, "this call")
+
+    def leave(self) -> None:
+        self.depth -= 1
+
+
+def too_much(message: str, span: Span, label: str = "here") -> DhcError:
+    return DhcError(Diagnostic("limit", message, span, label))
+
+
+def check_count(count: int, what: str, span: Span) -> None:
+    """Refuses lists, strings and loops beyond `MAX_ITEMS`."""
+    if count > MAX_ITEMS:
+        raise too_much(f"{what} of {count} is too long; the limit is {MAX_ITEMS}.", span)
+
+
+def check_number(value: int | float, span: Span) -> int | float:
+    """Refuses integers beyond 64 bits and floats that are not finite."""
+    if isinstance(value, int):
+        if abs(value) > MAX_INTEGER:
+            raise too_much("This number does not fit in 64 bits.", span)
+    elif value != value or value in (float("inf"), float("-inf")):
+        raise too_much("This is not a finite number.", span)
+    return value

@@ -1,0 +1,297 @@
+"""Functions and settings that describe an experiment rather than compute.
+
+Each stub gives the parameters, their types and defaults of one function of the language; calling it
+in a file makes a `Record` that the trainer, the data loader or the driver reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from dhc.frontend.values import Interval, Quantity, Record, Reference
+
+Stub = Callable[..., None]
+Rate = float | Record
+Precision = Literal["f32", "f32x3", "bf16", "f16", "int8"]
+
+FUNCTIONS: dict[str, Stub] = {}
+
+
+def _function(stub: Stub) -> Stub:
+    FUNCTIONS[stub.__name__] = stub
+    return stub
+
+
+# ---- optimizers and schedules
+
+
+@_function
+def sgd(
+    lr: Rate = 0.01, momentum: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False
+) -> None:
+    """Stochastic gradient descent, with momentum if it is not 0."""
+
+
+@_function
+def adam(
+    lr: Rate = 0.001,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    amsgrad: bool = False,
+) -> None:
+    """Adam; `weight_decay` is added to the gradient."""
+
+
+@_function
+def adamw(
+    lr: Rate = 0.001,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+    weight_decay: float = 0.01,
+) -> None:
+    """Adam with decoupled weight decay (arXiv:1711.05101)."""
+
+
+@_function
+def rmsprop(
+    lr: Rate = 0.01,
+    rho: float = 0.9,
+    eps: float = 1e-8,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+) -> None:
+    """RMSprop."""
+
+
+@_function
+def cosine(lr: Interval | float, warmup: int = 0) -> None:
+    """A rate that falls along a cosine from the first bound to the second."""
+
+
+@_function
+def step(lr: float, every: int, factor: float = 0.1) -> None:
+    """A rate that is multiplied by `factor` every so many epochs."""
+
+
+@_function
+def plateau(lr: float, patience: int = 10, factor: float = 0.1) -> None:
+    """A rate that falls when the validation loss stops falling."""
+
+
+@_function
+def exponential(lr: float, factor: float = 0.95) -> None:
+    """A rate that is multiplied by `factor` every epoch."""
+
+
+# ---- data
+
+
+@_function
+def dataset(
+    path: str,
+    train: object = None,
+    val: object = None,
+    test: object = None,
+    cache: bool = True,
+    workers: int = 0,
+    balance: bool = False,
+) -> None:
+    """A data set described by a YAML file, with a pipeline for each part."""
+
+
+@_function
+def kfold(
+    k: int, group: Reference | None = None, stratify: Reference | None = None, seed: int = 0
+) -> None:
+    """Cross-validation in `k` parts; a group is never split."""
+
+
+@_function
+def by(column: Reference) -> None:
+    """A split that keeps equal values of a column together."""
+
+
+# ---- training
+
+
+@_function
+def early_stopping(
+    patience: int = 10, monitor: Reference | None = None, min_delta: float = 0.0
+) -> None:
+    """Stops when the monitored value no longer improves."""
+
+
+@_function
+def data_parallel(buckets: int = 25, compress: Literal["none", "bf16", "f16"] = "none") -> None:
+    """Synchronous training: every rank has the model and part of each batch."""
+
+
+@_function
+def local_sgd(every: int = 16) -> None:
+    """Ranks train apart and average their weights every so many steps."""
+
+
+@_function
+def ring() -> None:
+    """All-reduce in a ring."""
+
+
+@_function
+def tree() -> None:
+    """All-reduce in a tree."""
+
+
+# ---- targets
+
+
+@_function
+def int8(
+    calibrate: int = 128,
+    per: Literal["channel", "tensor"] = "channel",
+    max_drop: float | None = None,
+    observer: Literal["minmax", "percentile", "entropy"] = "minmax",
+) -> None:
+    """Eight-bit integers, calibrated on so many images."""
+
+
+# ---- studies
+
+
+@_function
+def ensemble(top: int = 1, by: Reference | None = None) -> None:
+    """The mean of the best candidates."""
+
+
+@_function
+def best() -> None:
+    """The best candidate alone."""
+
+
+# ---- applications
+
+
+@_function
+def dicom_series(modality: str = "", description: str = "") -> None:
+    """A series of DICOM files."""
+
+
+@_function
+def dicom_image(modality: str = "") -> None:
+    """One DICOM file."""
+
+
+@_function
+def nifti() -> None:
+    """A NIfTI file."""
+
+
+@_function
+def image_file() -> None:
+    """A PNG, JPEG or TIFF file."""
+
+
+@_function
+def sliding(
+    model: object,
+    weights: Reference | str | None = None,
+    patch: tuple[int, ...] = (),
+    overlap: float = 0.5,
+    blend: Literal["gaussian", "constant"] = "gaussian",
+) -> None:
+    """A model applied to overlapping patches."""
+
+
+@_function
+def infer(model: object, weights: Reference | str | None = None) -> None:
+    """A model applied to the whole image."""
+
+
+@_function
+def threshold(level: float = 0.5) -> None:
+    """1 where the value is above the level."""
+
+
+@_function
+def components(min: Quantity | float = 0.0, keep: int = 0) -> None:
+    """Connected components; those below a size are dropped, and only the largest `keep` stay."""
+
+
+@_function
+def fill_holes() -> None:
+    """Fills holes of a mask."""
+
+
+@_function
+def argmax() -> None:
+    """The class with the largest value."""
+
+
+@_function
+def restore(like: Reference) -> None:
+    """Back to the grid of an input."""
+
+
+@_function
+def dicom_seg(label: str = "", labels: tuple[str, ...] = ()) -> None:
+    """A DICOM segmentation object."""
+
+
+@_function
+def report(title: str = "", top: int = 3) -> None:
+    """A text with the findings."""
+
+
+# ---- settings of each kind of configuration: name and type
+
+Section = dict[str, object]
+
+TRAIN: dict[str, object] = {
+    "model": "model",
+    "data": Record,
+    "loss": "expression",
+    "metrics": "expressions",
+    "optimizer": Record,
+    "epochs": int,
+    "batch": int,
+    "precision": Precision,
+    "seed": int,
+    "weights": str | Reference,
+    "init": str | Reference,
+    "freeze": tuple[str, ...],
+    "rename": tuple[tuple[str, ...], ...],
+    "folds": int | Record,
+    "stop": Record,
+    "accumulate": int,
+    "clip": float,
+    "target": str | Reference,
+    "distribute": {
+        "mode": Record,
+        "sync_batchnorm": bool,
+        "workers": int,
+        "allreduce": Record,
+    },
+}
+TARGET: dict[str, object] = {
+    "backend": Record,
+    "precision": Precision,
+    "quantize": Record,
+    "threads": int,
+}
+STUDY: dict[str, object] = {
+    "candidates": "names",
+    "split": Record,
+    "folds": int | Record,
+    "select": "expression",
+    "final": Record,
+    "seed": int,
+}
+SETTINGS = {"train": TRAIN, "target": TARGET, "study": STUDY}
+REQUIRED_SETTINGS = {
+    "train": ("model", "data", "loss", "optimizer"),
+    "target": ("backend",),
+    "study": ("candidates",),
+}
