@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dhc.ir.number import type_range
 from dhc.ir.scalar import (
     Binary,
     Bitcast,
@@ -23,10 +24,12 @@ from dhc.ir.scalar import (
     Select,
     Unary,
     Var,
+    children,
 )
 from dhc.ir.types import DType
 
 Array = NDArray[np.generic]
+Doubles = NDArray[np.float64]
 Environment = dict[Scalar, Array]
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
@@ -75,65 +78,104 @@ class _Evaluator:
         self._memory = memory
 
     def value(self, expression: Scalar) -> Array:
-        if expression not in self._known:
-            with np.errstate(all="ignore"):
-                self._known[expression] = self._compute(expression)
+        stack = [expression]
+        with np.errstate(all="ignore"):
+            while stack:
+                current = stack[-1]
+                inner = () if isinstance(current, Reduce) else children(current)
+                missing = [part for part in inner if part not in self._known]
+                if missing and current not in self._known:
+                    stack.extend(missing)
+                    continue
+                stack.pop()
+                if current not in self._known:
+                    self._known[current] = self._compute(current)
         return self._known[expression]
 
     def _compute(self, expression: Scalar) -> Array:
         match expression:
-            case Const(value, dtype):
-                return np.asarray(value, dtype.numpy)
-            case Var(name):
-                raise KeyError(f"variable '{name}' has no value")
-            case Unary(function, operand):
-                return _UNARY[function](self.value(operand))
-            case Binary(function, left, right):
-                return _BINARY[function](self.value(left), self.value(right))
-            case Compare(relation, left, right):
-                return _COMPARE[relation](self.value(left), self.value(right))
-            case Select(condition, then, otherwise):
-                return np.where(self.value(condition), self.value(then), self.value(otherwise))
-            case Fma(left, right, addend):
-                return _fused(self.value(left), self.value(right), self.value(addend))
-            case Cast(operand, dtype, saturate):
-                return convert(self.value(operand), dtype, saturate)
-            case Bitcast(operand, dtype):
-                return np.asarray(self.value(operand)).view(dtype.numpy)
             case Load():
                 return self._load(expression)
             case Reduce():
                 return self._reduce(expression)
-        raise TypeError(f"cannot evaluate {type(expression).__name__}")
+        return apply(expression, [self._known[child] for child in children(expression)])
 
     def _load(self, load: Load) -> Array:
         array = self._memory[load.buffer]
-        index = [self.value(i) for i in load.index]
+        index = [self._known[i] for i in load.index]
         if load.guard is None:
+            _check_range(load.buffer, array, index, np.asarray(True))
             return np.asarray(array[tuple(index)])
         assert load.otherwise is not None
-        guard = self.value(load.guard)
+        guard, otherwise = self._known[load.guard], self._known[load.otherwise]
+        _check_range(load.buffer, array, index, guard)
+        if not guard.any():
+            return np.broadcast_to(otherwise, np.broadcast_shapes(*(np.shape(i) for i in index)))
         safe = tuple(np.where(guard, i, 0) for i in index)
-        return np.where(guard, array[safe], self.value(load.otherwise))
+        return np.where(guard, array[safe], otherwise)
 
     def _reduce(self, reduce: Reduce) -> Array:
-        ranges = [range(axis.extent or 0) for axis in reduce.axes]
-        bodies = (
-            self._with(reduce, point).value(reduce.body) for point in itertools.product(*ranges)
-        )
+        points = itertools.product(*(range(_extent(axis)) for axis in reduce.axes))
+        at = (self._with(reduce, point) for point in points)
         if reduce.kind.startswith("arg"):
-            return _first_extreme(list(bodies), reduce.kind)
-        total: Array | None = None
-        for body in bodies:
-            total = body if total is None else _REDUCE[reduce.kind](total, body)
-        if total is None:
-            return np.asarray(reduce_identity(reduce.kind, reduce.dtype), reduce.dtype.numpy)
+            return _first_extreme([inner.value(reduce.body) for inner in at], reduce.kind)
+        total = np.asarray(reduce_identity(reduce.kind, reduce.dtype), reduce.dtype.numpy)
+        for inner in at:
+            total = inner.fold(reduce, total)
         return total.astype(reduce.dtype.numpy)
 
+    def fold(self, reduce: Reduce, total: Array) -> Array:
+        """Adds one turn of a reduction to what the turns before have given."""
+        match reduce.kind, reduce.body:
+            case "sum", Binary("mul", left, right) if reduce.dtype.is_float:
+                return fused(self.value(left), self.value(right), total)
+        return _REDUCE[reduce.kind](total, self.value(reduce.body))
+
     def _with(self, reduce: Reduce, point: tuple[int, ...]) -> _Evaluator:
-        known = {v: a for v, a in self._known.items() if isinstance(v, Var)}
+        known: Environment = {v: a for v, a in self._known.items() if isinstance(v, Var)}
         known |= {axis: np.asarray(p) for axis, p in zip(reduce.axes, point, strict=True)}
         return _Evaluator(known, self._memory)
+
+
+def apply(expression: Scalar, operands: Sequence[Array]) -> Array:
+    """Computes one operation from its operands; reads and reductions are not operations.
+
+    Raises:
+        KeyError: for a variable, whose value is unknown.
+    """
+    match expression:
+        case Const(value, dtype):
+            return np.asarray(value, dtype.numpy)
+        case Var(name):
+            raise KeyError(f"variable '{name}' has no value")
+        case Unary(function):
+            return _UNARY[function](*operands)
+        case Binary(function):
+            return _BINARY[function](*operands)
+        case Compare(relation):
+            return _COMPARE[relation](*operands)
+        case Select():
+            return np.where(operands[0].astype(np.bool_), operands[1], operands[2])
+        case Fma():
+            return fused(*operands)
+        case Cast(_, dtype, saturate):
+            return convert(operands[0], dtype, saturate)
+        case Bitcast(operand, dtype):
+            return _same_bits(np.asarray(operands[0]), operand.dtype, dtype)
+    raise TypeError(f"cannot evaluate {type(expression).__name__}")
+
+
+def _extent(axis: Var) -> int:
+    if axis.extent is None:
+        raise ValueError(f"the extent of '{axis.name}' is not known yet")
+    return axis.extent
+
+
+def _check_range(buffer: Buffer, array: Array, index: Sequence[Array], guard: Array) -> None:
+    """Refuses what numpy would take from the other end of the array."""
+    for i, size in zip(index, array.shape, strict=True):
+        if np.any(guard & ((i < 0) | (i >= size))):  # type: ignore[operator]
+            raise IndexError(f"a read of '{buffer.name}' is outside 0..{size - 1}")
 
 
 def reduce_identity(kind: str, dtype: DType) -> float | int | bool:
@@ -153,18 +195,84 @@ def reduce_identity(kind: str, dtype: DType) -> float | int | bool:
 
 def convert(array: Array, dtype: DType, saturate: bool = False) -> Array:
     """Converts as `Cast` does: truncation toward zero; `saturate` clamps to the range first."""
-    if saturate and dtype.is_integer:
-        info = np.iinfo(dtype.numpy)
-        array = np.clip(np.nan_to_num(array), info.min, info.max)
-    return array.astype(dtype.numpy)
+    array = np.asarray(array)
+    with np.errstate(all="ignore"):
+        if dtype is DType.BF16:
+            return _to_bfloat(array.astype(np.float32))
+        if saturate and dtype.is_integer:
+            return _saturated(array, dtype)
+        return array.astype(dtype.numpy)
 
 
-def _fused(left: Array, right: Array, addend: Array) -> Array:
-    """Emulates a fused multiply-add: exact product and sum in a wider type, rounded once."""
-    if left.dtype == np.float32:
-        wide = left.astype(np.float64) * right.astype(np.float64) + addend.astype(np.float64)
-        return wide.astype(np.float32)
-    return left * right + addend
+def _saturated(array: Array, dtype: DType) -> Array:
+    low, high = type_range(dtype)
+    array = np.nan_to_num(array) if array.dtype.kind == "f" else array
+    above, below = np.greater_equal(array, high), np.less_equal(array, low)
+    inside = np.where(above | below, 0, array).astype(dtype.numpy)
+    limits = np.array([low, high], dtype.numpy)
+    return np.where(above, limits[1], np.where(below, limits[0], inside))
+
+
+def _to_bfloat(array: Array) -> Array:
+    """Rounds f32 values to the nearest bf16, half to even, and keeps them as f32."""
+    bits = array.view(np.uint32)
+    nearest = (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000
+    return np.where(np.isfinite(array), nearest.view(np.float32), array)
+
+
+def _same_bits(array: Array, source: DType, target: DType) -> Array:
+    if source is DType.BF16:
+        array = (array.view(np.uint32) >> 16).astype(np.uint16)
+    if target is DType.BF16:
+        return (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    return array.view(target.numpy)
+
+
+def fused(left: Array, right: Array, addend: Array) -> Array:
+    """Emulates a fused multiply-add: the exact product plus the addend, rounded once."""
+    dtype = np.result_type(left, right, addend)
+    a, b, c = (np.asarray(x, np.float64) for x in (left, right, addend))
+    with np.errstate(all="ignore"):
+        if dtype == np.float64:
+            return _fused_doubles(a, b, c)
+        return _to_odd(*_two_sum(a * b, c)).astype(dtype)  # the product of f32 values is exact
+
+
+def _fused_doubles(a: Doubles, b: Doubles, c: Doubles) -> Doubles:
+    """The algorithm of Boldo and Melquiond (2008), with the plain result where it overflows."""
+    high, low = _two_product(a, b)
+    top, rest = _two_sum(c, low)
+    upper, lower = _two_sum(high, top)
+    result = upper + _to_odd(*_two_sum(rest, lower))
+    return np.where(np.isfinite(result), result, a * b + c)
+
+
+def _two_sum(a: Doubles, b: Doubles) -> tuple[Doubles, Doubles]:
+    """Returns the rounded sum and its error."""
+    total = a + b
+    virtual = total - a
+    return total, (a - (total - virtual)) + (b - virtual)
+
+
+def _two_product(a: Doubles, b: Doubles) -> tuple[Doubles, Doubles]:
+    """Returns the rounded product and its error, by splitting the factors in halves."""
+    product = a * b
+    (ah, al), (bh, bl) = _halves(a), _halves(b)
+    return product, ((ah * bh - product) + ah * bl + al * bh) + al * bl
+
+
+def _halves(a: Doubles) -> tuple[Doubles, Doubles]:
+    scaled = a * 134217729.0  # 2**27 + 1
+    high = scaled - (scaled - a)
+    return high, a - high
+
+
+def _to_odd(total: Doubles, error: Doubles) -> Doubles:
+    """Returns an inexact sum as its neighbour with an odd last bit: rounding it again is right."""
+    even = (total.view(np.int64) & 1) == 0
+    inexact = np.isfinite(error) & (error != 0) & np.isfinite(total)
+    neighbour = np.nextafter(total, np.copysign(np.inf, error))
+    return np.where(even & inexact, neighbour, total)
 
 
 def _first_extreme(bodies: list[Array], kind: str) -> Array:

@@ -117,7 +117,7 @@ class Constant(Op):
 
 
 @dataclass(frozen=True)
-class Literal_(Op):
+class Literal_(Op):  # noqa: N801
     """One number, a tensor of rank 0."""
 
     name: ClassVar[str] = "literal"

@@ -1,7 +1,9 @@
 """Interning: equal immutable values are one object, so that identity is equality.
 
 Fields are compared by class and bit pattern: 0.0 is not -0.0, 1 is not True, and NaN equals itself.
-The table holds its values weakly and takes a lock, so it may be used from several threads.
+The table holds its values weakly and takes a lock, so it may be used from several threads. A key
+holds the identities of interned operands, not the operands; the value of the entry keeps them
+alive, and the entry is gone before they are, so no identity is ever that of another object.
 """
 
 from __future__ import annotations
@@ -26,9 +28,9 @@ class Interned(type):
     Apply `@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)` to the class.
     """
 
-    def __call__(cls: type[T], *args: object, **kwargs: object) -> T:  # type: ignore[misc]
+    def __call__(cls: type[T], *args: object, **kwargs: object) -> T:
         candidate = super().__call__(*args, **kwargs)  # type: ignore[misc]
-        key = (cls, *(value_key(getattr(candidate, f.name)) for f in fields(candidate) if f.compare))
+        key = _fields_key(candidate)
         with _lock:
             found = _table.setdefault(key, candidate)
         return found  # type: ignore[return-value]
@@ -45,8 +47,11 @@ def value_key(value: object) -> Key:
         return (float, struct.pack("<d", value))
     if isinstance(value, tuple):
         return (tuple, *(value_key(item) for item in value))
-    if is_dataclass(value) and not isinstance(value, (type, Enum)):
-        return (type(value), *(value_key(getattr(value, f.name)) for f in fields(value) if f.compare))
+    if is_dataclass(value) and not isinstance(value, type | Enum):
+        return _fields_key(value)
     return (type(value), value)
 
 
+def _fields_key(value: object) -> Key:
+    assert is_dataclass(value)
+    return (type(value), *(value_key(getattr(value, f.name)) for f in fields(value) if f.compare))

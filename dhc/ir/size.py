@@ -1,8 +1,9 @@
 """Sizes of tensor axes: plain integers, or integer expressions over named symbols.
 
 A size expression is a polynomial with integer coefficients whose atoms are symbols and floor
-divisions by a constant. It is kept in one canonical form, so two equal expressions that the form can
-tell equal compare equal, and an expression that has become constant is a plain `int`.
+divisions by a constant. It is kept in a canonical form, so that most expressions that are always
+equal compare equal, and an expression that has become constant is a plain `int`. A symbol stands
+for a positive number.
 """
 
 from __future__ import annotations
@@ -183,28 +184,40 @@ def unify(left: Size, right: Size) -> Size | None:
 def simplify(constraints: Constraints) -> tuple[str, ...]:
     """Returns the constraints as sentences such as `H % 8 == 0`, the strongest only.
 
-    A symbol is replaced by `m * symbol` for m = 2, 4, 8, ...: the smallest m that makes all its
-    equalities identities is reported as a divisibility.
+    An equality in one symbol that becomes an identity when the symbol is replaced by `m * symbol`
+    says that m divides it; the least such m are combined.
     """
-    pending = list(constraints.equal)
-    sentences: list[str] = []
-    for name in sorted({s for a, b in pending for s in symbols(a) | symbols(b)}):
-        mine = [(a, b) for a, b in pending if symbols(a) | symbols(b) == {name}]
-        multiple = _divisor_that_solves(name, mine)
-        if multiple is not None:
-            sentences.append(f"{name} % {multiple} == 0")
-            pending = [pair for pair in pending if pair not in mine]
-    return tuple(sentences + [f"{a} == {b}" for a, b in pending])
+    divisors: dict[str, int] = {}
+    for left, right in constraints.equal:
+        names = symbols(left) | symbols(right)
+        least = _divisor_that_solves(min(names), left, right) if len(names) == 1 else None
+        if least is not None:
+            divisors[min(names)] = math.lcm(divisors.get(min(names), 1), least)
+    scaled = {name: symbol(name) * divisor for name, divisor in divisors.items()}
+    open_pairs = [
+        (a, b) for a, b in constraints.equal if substitute(a, scaled) != substitute(b, scaled)
+    ]
+    sentences = [f"{name} % {divisor} == 0" for name, divisor in sorted(divisors.items())]
+    return tuple(sentences + [f"{a} == {b}" for a, b in open_pairs])
 
 
-def _divisor_that_solves(name: str, pairs: list[tuple[Size, Size]]) -> int | None:
-    if not pairs:
-        return None
-    for multiple in (2**k for k in range(1, 11)):
+def _divisor_that_solves(name: str, left: Size, right: Size) -> int | None:
+    """Returns the least m for which the equality holds at all multiples of m, if there is one."""
+    period = math.lcm(*_divisors(left), *_divisors(right))
+    for multiple in (m for m in range(2, min(period, 1 << 12) + 1) if period % m == 0):
         scaled = {name: symbol(name) * multiple}
-        if all(substitute(a, scaled) == substitute(b, scaled) for a, b in pairs):
+        if substitute(left, scaled) == substitute(right, scaled):
             return multiple
     return None
+
+
+def _divisors(value: Size) -> list[int]:
+    """Returns the divisors of all floor divisions in a size."""
+    if isinstance(value, int):
+        return []
+    atoms = [atom for monomial, _ in value.terms for atom in monomial]
+    divisions = [atom for atom in atoms if isinstance(atom, FloorDiv)]
+    return [d for atom in divisions for d in (atom.divisor, *_divisors(atom.value))]
 
 
 # ---- canonical form --------------------------------------------------------------------------
@@ -232,26 +245,28 @@ def _term_order(term: tuple[Monomial, int]) -> tuple[bool, str]:
     return (term[0] == (), " * ".join(map(str, term[0])))
 
 
-def _floor_divide(value: Expr, divisor: int) -> Size:
+def _floor_divide(value: Size, divisor: int) -> Size:
     if divisor <= 0:
         raise ValueError("sizes are divided by positive integers only")
-    whole: list[tuple[Monomial, int]] = []
-    rest: list[tuple[Monomial, int]] = []
-    for monomial, coefficient in value.terms:
-        quotient, remainder = divmod(coefficient, divisor)
-        if remainder == 0 or monomial == ():
-            whole.append((monomial, quotient))
-            rest.append((monomial, remainder))
-        else:
-            rest.append((monomial, coefficient))
-    left_over = _collect(rest)
-    if isinstance(left_over, int):
-        return _collect(whole) + left_over // divisor
-    inner = _merge_nested(left_over, divisor) or FloorDiv(left_over, divisor)
-    return _collect(whole) + Expr((((inner,), 1),))
+    if isinstance(value, int):
+        return value // divisor
+    split = [(monomial, *divmod(coefficient, divisor)) for monomial, coefficient in value.terms]
+    whole = _collect([(monomial, quotient) for monomial, quotient, _ in split])
+    rest = _collect([(monomial, remainder) for monomial, _, remainder in split])
+    return whole if isinstance(rest, int) else whole + _divide_rest(rest, divisor)
 
 
-def _merge_nested(value: Expr, divisor: int) -> FloorDiv | None:
+def _divide_rest(value: Expr, divisor: int) -> Size:
+    """Divides a size whose coefficients lie between 0 and the divisor."""
+    common = math.gcd(divisor, *(n for monomial, n in value.terms if monomial))
+    if common > 1:
+        reduced = _collect([(monomial, n // common) for monomial, n in value.terms])
+        return _floor_divide(reduced, divisor // common)
+    nested = _merge_nested(value, divisor)
+    return Expr((((FloorDiv(value, divisor),), 1),)) if nested is None else nested
+
+
+def _merge_nested(value: Expr, divisor: int) -> Size | None:
     """Rewrites `(x // a + c) // b` as `(x + a * c) // (a * b)`."""
     constant = 0
     inner: FloorDiv | None = None
@@ -266,9 +281,7 @@ def _merge_nested(value: Expr, divisor: int) -> FloorDiv | None:
             return None
     if inner is None:
         return None
-    merged = inner.value + inner.divisor * constant
-    assert isinstance(merged, Expr)
-    return FloorDiv(merged, inner.divisor * divisor)
+    return _floor_divide(inner.value + inner.divisor * constant, inner.divisor * divisor)
 
 
 def _substitute_atom(atom: Atom, bindings: Mapping[str, Size]) -> Size:
@@ -278,14 +291,25 @@ def _substitute_atom(atom: Atom, bindings: Mapping[str, Size]) -> Size:
 
 
 def _never_zero(value: Expr) -> bool:
-    """Whether a difference cannot vanish: all coefficients share a divisor the constant lacks."""
-    divisor = math.gcd(*(n for monomial, n in value.terms if monomial))
+    """Whether a difference cannot vanish.
+
+    That is so if all coefficients share a divisor that the constant lacks, or if symbols alone,
+    which are positive, keep it on one side of zero.
+    """
+    coefficients = [n for monomial, n in value.terms if monomial]
     constant = sum(n for monomial, n in value.terms if not monomial)
-    return constant % divisor != 0
+    if constant % math.gcd(*coefficients) != 0:
+        return True
+    if any(isinstance(atom, FloorDiv) for monomial, _ in value.terms for atom in monomial):
+        return False
+    sign = 1 if coefficients[0] > 0 else -1
+    one_sided = all(n * sign > 0 for n in coefficients)
+    return one_sided and sign * (sum(coefficients) + constant) > 0
 
 
 def _term_text(monomial: Monomial, coefficient: int) -> str:
-    factors = [f"({a})" if isinstance(a, FloorDiv) and len(monomial) > 1 else str(a) for a in monomial]
+    several = len(monomial) > 1
+    factors = [f"({a})" if isinstance(a, FloorDiv) and several else str(a) for a in monomial]
     if coefficient == 1 and factors:
         return " * ".join(factors)
     if len(monomial) == 1 and isinstance(monomial[0], FloorDiv):
