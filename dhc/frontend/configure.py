@@ -11,7 +11,7 @@ from dhc.frontend import ast
 from dhc.frontend.apply import Applier
 from dhc.frontend.binding import bind_attributes, convert_argument
 from dhc.frontend.fail import error, guess, listing, unknown_name
-from dhc.frontend.registry import known_names, known_words
+from dhc.frontend.registry import known_names
 from dhc.frontend.scope import Scope
 from dhc.frontend.signature import (
     Parameter,
@@ -24,7 +24,6 @@ from dhc.frontend.values import (
     DefinitionValue,
     Given,
     Instance,
-    Primitive,
     Record,
     Reference,
     Stub,
@@ -273,6 +272,3 @@ def _parameter_for(signature: Signature, position: int, argument: ast.Argument) 
 
 def _takes_references(parameter: Parameter) -> bool:
     return "Reference" in str(parameter.annotation)
-
-
-__all__ = ["Configurator", "Configured", "Primitive", "known_words", "stub_signature"]

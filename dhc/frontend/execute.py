@@ -31,7 +31,7 @@ class Executor(Applier):
         super().__init__()
         self.diagnostics: list[Diagnostic] = []
         self._statements: dict[type, Callable[..., None]] = {
-            ast.Input: lambda statement: None,
+            ast.Input: self._input,
             ast.Output: self._output,
             ast.Assign: self._assign,
             ast.Stages: self._stages,
@@ -63,6 +63,9 @@ class Executor(Applier):
                 self.frame.scope.define(name.text, Broken(), name.span)
             if isinstance(statement, ast.Output):
                 self.frame.outputs[_output_name(statement)] = Broken()
+
+    def _input(self, statement: ast.Input) -> None:
+        """Inputs were bound before the body began."""
 
     # ---- values
 

@@ -12,16 +12,12 @@ from dhc.frontend.evaluate import CONSTANTS, unknown_argument
 from dhc.frontend.execute import assigned_names
 from dhc.frontend.fail import error, guess, unknown_name
 from dhc.frontend.registry import known_names, known_words, primitive
+from dhc.frontend.sample import VALUE_TYPES
 from dhc.frontend.scope import Scope
 from dhc.frontend.shapes import DTYPES
 from dhc.frontend.signature import Signature, choices_of, signature_of
-from dhc.frontend.values import DefinitionValue, FunctionValue, Given, Value
+from dhc.frontend.values import DefinitionValue, FunctionValue, Given
 from dhc.frontend.vocabulary import FUNCTIONS
-
-VALUE_TYPES = (
-    "image", "mask", "volume", "series", "signal", "label", "labels", "tabular", "text", "points",
-    "boxes",
-)  # fmt: skip
 
 
 class Resolver:
@@ -32,6 +28,7 @@ class Resolver:
         self._words = known_words()
         self._local: frozenset[str] = frozenset()
         self._describes = False  # whether functions of the vocabulary may be called
+        self._always: tuple[str, ...] = ("name",)  # arguments that every layer takes
         self._seen: set[tuple[int, str]] = set()
         self.diagnostics: list[Diagnostic] = []
 
@@ -64,8 +61,10 @@ class Resolver:
         self._parameters(item.parameters)
         if item.kind == "pipeline":
             self._pipeline_types(item.parameters)
-        self._body(item.body, sequential=item.kind == "pipeline")
-        self._describes = False
+        pipeline = item.kind == "pipeline"
+        self._always = ("p",) if pipeline else ("name",)
+        self._body(item.body, sequential=pipeline)
+        self._describes, self._always = False, ("name",)
 
     def _parameters(self, parameters: Sequence[ast.Parameter]) -> None:
         seen: set[str] = set()
@@ -197,7 +196,7 @@ class Resolver:
         known = primitive(name)
         if known is not None:
             signature = signature_of(known.target)
-            self._keyword_names(name, (*signature.names, "name"), arguments)
+            self._keyword_names(name, (*signature.names, *self._always), arguments)
             return signature
         if self._describes and name in FUNCTIONS:
             signature = stub_signature(name)
@@ -226,7 +225,7 @@ class Resolver:
         names = list(known)
         for argument in arguments:
             if argument.name is not None and argument.name.text not in names:
-                shown = [each for each in names if each != "name"]
+                shown = [each for each in names if each not in self._always]
                 given = Given(argument.name.text, None, argument.span)
                 self._report(unknown_argument(name, given, shown))
 
@@ -289,6 +288,3 @@ def _local_names(body: ast.Body) -> list[str]:
                 if isinstance(dim.size, ast.Name):
                     names.append(dim.size.text)
     return names
-
-
-__all__ = ["VALUE_TYPES", "Resolver", "Value"]

@@ -258,6 +258,12 @@ def expected_text(annotation: object) -> str:
     return _PLAIN_TEXT.get(annotation, "another value")
 
 
+def admits(parameter: Parameter, kind: type) -> bool:
+    """Whether a parameter's annotation is a type or has it as one of its choices."""
+    annotation = parameter.annotation
+    return annotation is kind or kind in get_args(annotation)
+
+
 def choices_of(annotation: object) -> tuple[str, ...]:
     """The bare words that an annotation accepts."""
     if annotation is Axis:
