@@ -143,25 +143,32 @@ class Var(Scalar):
         return self.type
 
 
+class Operation(Scalar):
+    """Something computed that has the type of its last operand."""
+
+    __slots__ = ("_dtype",)
+    _dtype: DType
+
+    def __post_init__(self) -> None:
+        last: Scalar = getattr(self, fields(self)[-1].name)
+        object.__setattr__(self, "_dtype", last.dtype)
+
+    @property
+    def dtype(self) -> DType:
+        return self._dtype
+
+
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
-class Unary(Scalar):
+class Unary(Operation):
     function: UnaryFunction
     operand: Scalar
 
-    @property
-    def dtype(self) -> DType:
-        return self.operand.dtype
-
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
-class Binary(Scalar):
+class Binary(Operation):
     function: BinaryFunction
     left: Scalar
     right: Scalar
-
-    @property
-    def dtype(self) -> DType:
-        return self.left.dtype
 
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
@@ -176,27 +183,19 @@ class Compare(Scalar):
 
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
-class Select(Scalar):
+class Select(Operation):
     condition: Scalar
     then: Scalar
     otherwise: Scalar
 
-    @property
-    def dtype(self) -> DType:
-        return self.then.dtype
-
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
-class Fma(Scalar):
+class Fma(Operation):
     """`left * right + addend`, rounded once."""
 
     left: Scalar
     right: Scalar
     addend: Scalar
-
-    @property
-    def dtype(self) -> DType:
-        return self.left.dtype
 
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
