@@ -122,14 +122,15 @@ class Resolver:
                         self._expression(child)  # type: ignore[arg-type]
 
     def _input_type(self, type: ast.Type) -> None:
-        if type.dims is not None and type.name.text not in DTYPES:
+        described = self._describes and type.dims is None
+        if not described and type.name.text not in DTYPES:
             hint = guess(type.name.text, DTYPES) or "element types are f32, f16, bf16, i64, u8, ..."
             message = f"There is no element type '{type.name.text}'."
             self._report(error("unknown-type", message, type.name.span, "here", hint))
         for dim in type.dims or ():
             if dim.size is not None and not isinstance(dim.size, ast.Name):
                 self._expression(dim.size)
-        if self._describes and type.dims is None:
+        if described:
             self._stub_arguments(type.name.text, type.name, type.arguments)
 
     def _stub_arguments(

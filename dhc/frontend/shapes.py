@@ -43,7 +43,11 @@ class InputTypes:
     def declare(self, node: ast.Input) -> Tensor:
         """The type of a model's input: names that have no value yet become free sizes."""
         dtype = dtype_named(node.type)
-        dims = node.type.dims or ()
+        dims = node.type.dims
+        if dims is None:
+            message = f"The model's input '{node.name.text}' needs its axes."
+            hint = f"write {node.name.text}: {dtype}[N, 3, H, W]"
+            raise error("missing-type", message, node.type.span, "here", hint)
         sizes = []
         for position, dim in enumerate(dims):
             self._check_axis(dim, position, len(dims))
@@ -63,11 +67,15 @@ class InputTypes:
     def match(self, node: ast.Input, actual: Tensor, call: Span, callee: str) -> None:
         """Checks a tensor against a block's input and gives the sizes their names.
 
+        A type without brackets, `f32`, takes any number of axes.
+
         Raises:
             DhcError: the tensor does not fit.
         """
         dims = node.type.dims or ()
-        if dtype_named(node.type) is not actual.dtype or len(dims) != actual.rank:
+        any_rank = node.type.dims is None
+        same_rank = any_rank or len(dims) == actual.rank
+        if dtype_named(node.type) is not actual.dtype or not same_rank:
             raise self._misfit(node, actual, call, callee, node.type.span, "")
         for position, dim in enumerate(dims):
             self._check_axis(dim, position, len(dims))
