@@ -66,7 +66,8 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate closest to a misspelt name, or None where none is close."""
     known = sorted({candidate for candidate in candidates if candidate != name})
     folded = {candidate.lower(): candidate for candidate in reversed(known)}
-    close = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
+    cutoff = 0.7 if len(name) > 3 else 0.6
+    close = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=cutoff)
     return folded[close[0]] if close else None
 
 

@@ -279,7 +279,9 @@ class Applier(Evaluator):
     def _frame_for(
         self, callee: DefinitionValue, local: Scope, pin: str | None, shared: str | None
     ) -> Frame:
-        frame = Frame(callee.name, callee.definition.kind, local, Place(), self.frame.paths)
+        definition = callee.definition
+        frame = Frame(callee.name, definition.kind, local, Place(), self.frame.paths)
+        frame.body = definition.body
         if shared is not None:
             base = self._frame_for_share(shared)
             frame.place, frame.paths, frame.shared = base.place, base.paths, True

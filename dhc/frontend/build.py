@@ -49,7 +49,7 @@ class ModelBuilder(Executor):
             model.name, definition.parameters, given, model.scope, definition
         )
         parameters = tuple((p.name.text, scope.names[p.name.text]) for p in definition.parameters)
-        self.frame = Frame(model.name, "model", scope, Place(), Paths())
+        self.frame = Frame(model.name, "model", scope, Place(), Paths(), body=definition.body)
         with collecting() as constraints:
             inputs = self._declare_inputs(definition)
             self._run(definition)

@@ -13,6 +13,10 @@ class BuiltinError(Exception):
     """A builtin cannot take its arguments; the message is a plain sentence."""
 
 
+class BuiltinLimitError(BuiltinError):
+    """A builtin would compute too much."""
+
+
 def _number(value: Value) -> int | float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
@@ -62,13 +66,14 @@ def _range(*bounds: Value) -> Value:
         raise BuiltinError("The step cannot be 0.")
     turns = range(*numbers)
     if len(turns) > MAX_ITEMS:
-        raise BuiltinError(f"The list would have {len(turns)} items; the limit is {MAX_ITEMS}.")
+        message = f"The list would have {len(turns)} items; the limit is {MAX_ITEMS}."
+        raise BuiltinLimitError(message)
     return tuple(turns)
 
 
 def _append(items: Value, item: Value) -> Value:
     if len(_list(items)) >= MAX_ITEMS:
-        raise BuiltinError(f"A list has at most {MAX_ITEMS} items.")
+        raise BuiltinLimitError(f"A list has at most {MAX_ITEMS} items.")
     return (*_list(items), item)
 
 
@@ -88,7 +93,7 @@ def _reverse(items: Value) -> Value:
 
 def _fill(count: Value, value: Value) -> Value:
     if not 0 <= _whole(count) <= MAX_ITEMS:
-        raise BuiltinError(f"A list has at most {MAX_ITEMS} items.")
+        raise BuiltinLimitError(f"A list has at most {MAX_ITEMS} items.")
     return (value,) * _whole(count)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from dhc.errors import DhcError, Diagnostic
 from dhc.frontend.program import Program
+from dhc.frontend.values import Instance
 
 
 @dataclass
@@ -31,4 +32,17 @@ def check(program: Program) -> Report:
             report.diagnostics += new
         else:
             report.constraints[name] = entry.constraints
+    for name in program.trains:
+        _check_train(program, name, report)
     return report
+
+
+def _check_train(program: Program, name: str, report: Report) -> None:
+    """Builds the model of a train with the arguments given there."""
+    try:
+        model = program.train(name).values["model"]
+        if isinstance(model, Instance):
+            program.instance(model)
+    except DhcError as problem:
+        new = [each for each in problem.diagnostics if each not in report.diagnostics]
+        report.diagnostics += new

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeGuard
 
 from dhc.errors import DhcError, Diagnostic
 from dhc.frontend import ast
 from dhc.frontend.apply import Applier
 from dhc.frontend.binding import bind_attributes, convert_argument
+from dhc.frontend.evaluate import CONSTANTS
 from dhc.frontend.fail import error, guess, listing, unknown_name
 from dhc.frontend.registry import known_names
 from dhc.frontend.scope import Scope
@@ -107,9 +109,18 @@ class Configurator(Applier):
         if parameter is not None and isinstance(expression, ast.Name):
             if expression.text in choices_of(parameter.annotation):
                 return Word(expression.text)
-            if _takes_references(parameter) and scope.find(expression.text) is None:
-                return Reference(expression.text)
+            if scope.find(expression.text) is None:
+                if _takes_references(parameter):
+                    return Reference(expression.text)
+                self._check_word(parameter, expression)
         return self.evaluate(expression, scope)
+
+    def _check_word(self, parameter: Parameter, expression: ast.Name) -> None:
+        choices = choices_of(parameter.annotation)
+        if choices and expression.text not in CONSTANTS:
+            message = f"'{parameter.name}' knows no '{expression.text}'."
+            hint = guess(expression.text, choices) or f"its words are {listing(choices)}"
+            raise error("unknown-name", message, expression.span, "here", hint)
 
     def call(self, callee: Value, given: tuple[Given, ...], node: ast.Call) -> Value:
         if isinstance(callee, Stub):
@@ -200,8 +211,8 @@ class Configurator(Applier):
         result.places[path] = entry.name.span
         wanted = known[name]
         if isinstance(entry, ast.Section) is not isinstance(wanted, dict):
-            form = "{ ... }" if isinstance(wanted, dict) else "= ..."
-            raise error("type", f"'{name}' is written {name} {form}.", entry.name.span)
+            form = "braces" if isinstance(wanted, dict) else "'='"
+            raise error("type", f"'{name}' is written with {form}.", entry.name.span)
         if isinstance(entry, ast.Section):
             assert isinstance(wanted, dict)
             self._settings(entry.settings, wanted, f"'{name}'", f"{path}.", result, problems)
@@ -253,15 +264,24 @@ class Configurator(Applier):
                 message = "Options of a backend have names."
                 raise error("arguments", message, argument.span, "here", "write name = value")
             bare = isinstance(argument.value, ast.Name) and scope.find(argument.value.text) is None
-            if bare and isinstance(argument.value, ast.Name) and not _constant(argument.value):
+            if (
+                bare
+                and isinstance(argument.value, ast.Name)
+                and argument.value.text not in CONSTANTS
+            ):
                 values.append((argument.name.text, Word(argument.value.text)))
             else:
                 values.append((argument.name.text, self.evaluate(argument.value, scope)))
         return Record(node.callee.text, tuple(values), node.span)
 
+    def _option(self, node: ast.Expression, scope: Scope) -> Value:
+        return Word(node.text) if _is_bare_word(node, scope) else self.evaluate(node, scope)
 
-def _constant(node: ast.Name) -> bool:
-    return node.text in ("true", "false", "none")
+
+def _is_bare_word(node: ast.Expression, scope: Scope) -> TypeGuard[ast.Name]:
+    if not isinstance(node, ast.Name) or node.text in CONSTANTS:
+        return False
+    return scope.find(node.text) is None
 
 
 def _parameter_for(signature: Signature, position: int, argument: ast.Argument) -> Parameter | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dhc.errors import DhcError
 from dhc.frontend import ast
 from dhc.frontend.arithmetic import combine, compare, is_number
-from dhc.frontend.builtins import BUILTINS, BuiltinError
+from dhc.frontend.builtins import BUILTINS, BuiltinError, BuiltinLimitError
 from dhc.frontend.fail import error, guess, listing, reported, unknown_name
 from dhc.frontend.limits import Budget, check_number
 from dhc.frontend.registry import known_names, known_words, primitive
@@ -257,7 +257,9 @@ class Evaluator:
         try:
             result = callee.function(*(each.value for each in given))
         except BuiltinError as problem:
-            raise error("type", f"'{callee.name}' cannot take this. {problem}", node.span) from None
+            code = "limit" if isinstance(problem, BuiltinLimitError) else "type"
+            message = f"'{callee.name}' cannot take this. {problem}"
+            raise error(code, message, node.span) from None
         except TypeError:
             message = f"'{callee.name}' does not take {len(given)} arguments."
             raise error("arguments", message, node.span) from None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dhc.errors import DhcError, Diagnostic
+from dhc.errors import DhcError, Diagnostic, Related
 from dhc.frontend import ast
 from dhc.frontend.apply import Applier
 from dhc.frontend.arithmetic import is_number
 from dhc.frontend.fail import error
 from dhc.frontend.limits import check_count
 from dhc.frontend.naming import join
+from dhc.frontend.scope import Scope
 from dhc.frontend.values import (
     Broken,
     Bundle,
@@ -63,6 +64,15 @@ class Executor(Applier):
                 self.frame.scope.define(name.text, Broken(), name.span)
             if isinstance(statement, ast.Output):
                 self.frame.outputs[_output_name(statement)] = Broken()
+
+    def _name(self, node: ast.Name, scope: Scope) -> Value:
+        if scope.find(node.text) is None and self.frame.body is not None:
+            for name in assigned_names(self.frame.body):
+                if name.text == node.text:
+                    related = (Related(name.span, "it gets one here"),)
+                    message = f"'{node.text}' has no value yet."
+                    raise error("unknown-name", message, node.span, related=related)
+        return super()._name(node, scope)
 
     def _input(self, statement: ast.Input) -> None:
         """Inputs were bound before the body began."""

@@ -81,7 +81,7 @@ def _detail(applier: Applier, failure: Failure) -> str:
             ]
             return f"axis {letter}: {', '.join(sizes)}"
     if len(nodes) == 1:
-        return f"{names[0]} is {nodes[0].type}" if names[0].startswith("'") else f"{nodes[0].type}"
+        return f"{names[0]} is {nodes[0].type}" if applier.state.sites else ""
     return ", ".join(f"{n.type} from {who}" for n, who in zip(nodes, names, strict=True))
 
 

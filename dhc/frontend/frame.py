@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from dhc.errors import Related
+from dhc.frontend import ast
 from dhc.frontend.fail import error
 from dhc.frontend.naming import Paths, Place
 from dhc.frontend.scope import Scope
@@ -38,6 +40,7 @@ class Frame:
     shared: bool = False
     outputs: dict[str, Value] = field(default_factory=dict)
     flow: Value = None
+    body: ast.Body | None = None
     has_inputs: bool = True
 
 
@@ -126,7 +129,11 @@ class WeightContext:
                 f"The shared weight '{path}' is {known.type} elsewhere, "
                 f"and would be {node.type} here."
             )
-            raise error("shared-shape", message, self._span, "this use")
+            if not self._state.sites:
+                raise error("shared-shape", message, self._span, "this use")
+            related = (Related(self._span, "this layer"),)
+            span = self._state.sites[0].span
+            raise error("shared-shape", message, span, "this use", related=related)
         return node
 
     def stream(self) -> str:

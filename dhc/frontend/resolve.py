@@ -17,7 +17,7 @@ from dhc.frontend.scope import Scope
 from dhc.frontend.shapes import DTYPES
 from dhc.frontend.signature import Signature, choices_of, signature_of
 from dhc.frontend.values import DefinitionValue, FunctionValue, Given
-from dhc.frontend.vocabulary import FUNCTIONS
+from dhc.frontend.vocabulary import FUNCTIONS, METRICS, SETTINGS
 
 
 class Resolver:
@@ -43,6 +43,8 @@ class Resolver:
                     self._expression(item.value)
                 case ast.Definition():
                     self._definition(item)
+                case ast.Configuration():
+                    self._formulas(item)
             self._local = frozenset()
 
     def _report(self, problem: DhcError) -> None:
@@ -51,6 +53,14 @@ class Resolver:
             if key not in self._seen:
                 self._seen.add(key)
                 self.diagnostics.append(item)
+
+    def _formulas(self, item: ast.Configuration) -> None:
+        """Losses, metrics and selections are formulas; other settings are evaluated elsewhere."""
+        self._local = RUN_TIME_ROOTS | METRICS
+        for entry in item.settings.entries:
+            wanted = SETTINGS[item.kind].get(entry.name.text)
+            if isinstance(entry, ast.Setting) and wanted in ("expression", "expressions"):
+                self._expression(entry.value)
 
     # ---- definitions
 

@@ -180,7 +180,7 @@ def _convert_axis(value: Value, axis: AxisResolver | None) -> object:
         found = axis(text)
         if found is not None:
             return found
-        raise MismatchError(f"an axis that the tensor has, not {text}")
+        raise MismatchError("an axis that the tensor has")
     raise MismatchError(expected_text(Axis), axis_letters())
 
 

@@ -158,6 +158,17 @@ def int8(
     """Eight-bit integers, calibrated on so many images."""
 
 
+# ---- metrics: functions of the output and the truth, counted over a whole part of the data
+
+METRICS = frozenset(
+    (
+        "accuracy", "balanced_accuracy", "auc", "average_precision", "sensitivity", "specificity",
+        "precision", "recall", "f1", "iou", "dice", "hausdorff", "hausdorff95", "surface_dice",
+        "volume_difference", "mae", "mse", "pearson", "bleu", "confusion",
+    )
+)  # fmt: skip
+
+
 # ---- studies
 
 

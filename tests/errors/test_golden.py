@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dhc.errors import DhcError
-from dhc.frontend.parse import parse
-from dhc.source import read_source
+from dhc.errors import DhcError, render
+from dhc.frontend import check, load
 
 CASES = Path(__file__).with_name("cases")
 NAMES = sorted(path.stem for path in CASES.glob("*.dhm"))
@@ -17,10 +16,10 @@ NAMES = sorted(path.stem for path in CASES.glob("*.dhm"))
 
 def diagnose(path: Path) -> str:
     try:
-        parse(read_source(path))
+        found = check(load(path)).diagnostics
     except DhcError as error:
-        return f"{error}\n"
-    return "no error\n"
+        found = list(error.diagnostics)
+    return f"{render(found)}\n" if found else "no error\n"
 
 
 @pytest.mark.parametrize("name", NAMES)
