@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +27,8 @@ class Op:
 
     name: ClassVar[str] = ""
 
-    def infer(self, *inputs: Tensor) -> Tensor:
-        """Returns the type of the result.
+    def infer(self, *inputs: Any, **unused: Any) -> Tensor:
+        """Returns the type of the result; overridden with one `Tensor` for each input.
 
         Raises:
             dhc.ops.base.TypeRuleError: if the operator cannot take such inputs.

@@ -6,21 +6,25 @@ An operator is one class in one file of this package. Three base classes differ 
 - `Composite`: the operator in terms of other operators.
 - `Structured`: the shape rule, the numpy meaning, and one output element as an expression.
 
-A *layer* is what the language calls when an operator owns weights: a function that makes the parameters
-and applies operators to them. Operators without weights are called by their own name.
+A *layer* is what the language calls when an operator owns weights: a function that makes the
+parameters and applies operators to them. Operators without weights are called by their own name.
 
 How Python annotations appear in the language (both for operator fields and layer arguments): `int`,
-`float`, `bool`, `str`; `Literal["same", "valid"]` takes those words unquoted; `Axis` takes an integer or
-an axis letter (N, C, D, H, W); `Size` takes an integer or a size such as `x.H`; `tuple[X, ...]` takes a
-list, and `X | tuple[X, ...]` either; a parameter annotated `Node` is a tensor.
+`float`, `bool`, `str`; `Literal["same", "valid"]` takes those words unquoted; `Axis` takes an
+integer or an axis letter (N, C, D, H, W); `Size` takes an integer or a size such as `x.H`;
+`tuple[X, ...]` takes a list, and `X | tuple[X, ...]` either; a parameter annotated `Node` is a
+tensor.
+
+Methods declared here with `*inputs: Any, **unused: Any` are overridden with named parameters: one
+for each input of the operator.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, Protocol, TypeVar, dataclass_transform
+from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar, dataclass_transform
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,29 +41,21 @@ from dhc.ir.graph import (
 )
 from dhc.ir.kernel import Statement
 from dhc.ir.scalar import Buffer, Const, Number, Scalar, Var, index, lift
-from dhc.ir.size import FloorDiv, Shape, Size, Symbol, unify
+from dhc.ir.size import FloorDiv, Shape, Size, Symbol
 from dhc.ir.types import DType, Tensor
+from dhc.ops.rules import (
+    Elements,
+    TypeRuleError,
+    broadcast_shapes,
+    normalize_axis,
+    require_elements,
+    require_same_dtype,
+)
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 Axis = Annotated[int, "axis"]
 Index = tuple[Scalar, ...]
 OperatorKind = Literal["elementwise", "movement", "reduction", "opaque"]
-
-
-class TypeRuleError(Exception):
-    """An operator cannot take its inputs. The front end adds where it is in the source.
-
-    Args:
-        message: What is wrong, a plain sentence.
-        input: Which input is at fault, if one is.
-        hint: What to do instead.
-    """
-
-    def __init__(self, message: str, input: int | None = None, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.input = input
-        self.hint = hint
 
 
 @dataclass(frozen=True)
@@ -145,11 +141,21 @@ class Operator(Op):
     kind: ClassVar[OperatorKind] = "reduction"
     inlines_producers: ClassVar[bool] = False
 
-    def numpy(self, *inputs: Array) -> Array:
+    def infer(self, *inputs: Any, **unused: Any) -> Tensor:
+        """Returns the type of the result, from one `Tensor` for each input.
+
+        Raises:
+            TypeRuleError: if the operator cannot take such inputs.
+        """
+        raise NotImplementedError
+
+    def numpy(self, *inputs: Any, **unused: Any) -> Array:
         """The reference meaning, for any float type (float64 included)."""
         raise NotImplementedError
 
-    def grad(self, upstream: Node, output: Node, *inputs: Node) -> tuple[Node | None, ...]:
+    def grad(
+        self, upstream: Node, output: Node, *inputs: Any, **unused: Any
+    ) -> tuple[Node | None, ...]:
         """Returns the gradient for each input, None where there is none.
 
         Raises:
@@ -157,7 +163,7 @@ class Operator(Op):
         """
         raise NotImplementedError(f"'{self.name}' has no gradient yet")
 
-    def element(self, out: Tensor, index: Index, *inputs: Operand) -> Scalar:
+    def element(self, out: Tensor, index: Index, *inputs: Any, **unused: Any) -> Scalar:
         """Returns the output element at `index`; sums over axes are `reduce_over(...)`.
 
         This one definition becomes kernels on every backend. An index must lie inside its input
@@ -176,16 +182,22 @@ class Operator(Op):
 
 
 class Elementwise(Operator):
-    """An operator that computes each output element from the matching input elements."""
+    """An operator that computes each output element from the matching input elements.
+
+    Attributes:
+        elements: Which element types the inputs may have; a number is an integer or a float.
+    """
 
     kind: ClassVar[OperatorKind] = "elementwise"
     inlines_producers: ClassVar[bool] = True
+    elements: ClassVar[Elements] = "float"
 
-    def scalar(self, *inputs: Scalar) -> Scalar:
+    def scalar(self, *inputs: Any, **unused: Any) -> Scalar:
         """Returns the result for one element. Override with named parameters."""
         raise NotImplementedError
 
     def infer(self, *inputs: Tensor) -> Tensor:
+        require_elements(self.name, self.elements, inputs)
         require_same_dtype(self.name, inputs)
         body = self.scalar(*(Var(f"x{i}", t.dtype) for i, t in enumerate(inputs)))
         return Tensor(body.dtype, broadcast_shapes(self.name, [t.shape for t in inputs]))
@@ -223,7 +235,7 @@ class Structured(Operator):
 class Composite(Operator):
     """An operator made of others. A backend may claim it whole; otherwise it is expanded."""
 
-    def expand(self, *inputs: Node) -> Node:
+    def expand(self, *inputs: Any, **unused: Any) -> Node:
         """Returns the result in terms of other operators. Override with named parameters."""
         raise NotImplementedError
 
@@ -314,55 +326,11 @@ def forget(name: str) -> None:
     layers.pop(name, None)
 
 
-# ---- helpers for shape rules -----------------------------------------------------------------
-
-
-def require_same_dtype(name: str, inputs: Sequence[Tensor]) -> None:
-    for i, tensor in enumerate(inputs):
-        if tensor.dtype is not inputs[0].dtype:
-            raise TypeRuleError(
-                f"'{name}' needs inputs of one element type, not {inputs[0].dtype} "
-                f"and {tensor.dtype}.",
-                i,
-                "convert one with cast(...)",
-            )
-
-
-def broadcast_shapes(name: str, shapes: Sequence[Shape]) -> Shape:
-    """Returns the shape that numpy's rules give; sizes must be equal or 1."""
-    rank = max((len(shape) for shape in shapes), default=0)
-    result: list[Size] = []
-    for axis in range(-rank, 0):
-        size: Size = 1
-        for i, shape in enumerate(shapes):
-            if len(shape) < -axis or shape[axis] == 1:
-                continue
-            common = shape[axis] if size == 1 else unify(size, shape[axis])
-            if common is None:
-                raise TypeRuleError(
-                    f"'{name}' needs sizes that match or are 1 on axis {axis}, "
-                    f"not {size} and {shape[axis]}.",
-                    i,
-                )
-            size = common
-        result.append(size)
-    return tuple(result)
-
-
-def normalize_axis(name: str, axis: int, rank: int) -> int:
-    """Returns the axis counted from the front.
-
-    Raises:
-        TypeRuleError: if the tensor has no such axis.
-    """
-    if not -rank <= axis < rank:
-        raise TypeRuleError(f"'{name}' has no axis {axis} in a tensor of {rank} axes.", 0)
-    return axis % rank
-
-
 def _positional(method: Callable[..., object]) -> tuple[str, ...]:
     names: list[str] = []
     for parameter in list(inspect.signature(method).parameters.values())[1:]:
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            continue
         star = "*" if parameter.kind is inspect.Parameter.VAR_POSITIONAL else ""
         names.append(star + parameter.name)
     return tuple(names)
@@ -417,8 +385,8 @@ def _run_node(
 
 
 __all__ = [
-    "Axis", "Composite", "Elementwise", "Index", "Layer", "LayerContext", "Onnx", "Operand",
-    "Operator", "Structured", "TypeRuleError", "axis_variable", "broadcast_shapes",
-    "forget", "layer", "layers", "normalize_axis", "op", "operators", "require_same_dtype", "run",
-    "size_scalar",
+    "Axis", "Composite", "Elements", "Elementwise", "Index", "Layer", "LayerContext", "Onnx",
+    "Operand", "Operator", "Structured", "TypeRuleError", "axis_variable", "broadcast_shapes",
+    "forget", "layer", "layers", "normalize_axis", "op", "operators",
+    "require_elements", "require_same_dtype", "run", "size_scalar",
 ]  # fmt: skip

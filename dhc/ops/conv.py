@@ -89,7 +89,9 @@ class Conv(Structured):
         return result + bias[0].reshape(1, -1, *[1] * (x.ndim - 2)) if bias else result
 
     def _correlate(self, x: Array, weight: Array) -> Array:
-        extent = tuple((k - 1) * d + 1 for k, d in zip(weight.shape[2:], self.dilation, strict=True))
+        extent = tuple(
+            (k - 1) * d + 1 for k, d in zip(weight.shape[2:], self.dilation, strict=True)
+        )
         axes = tuple(range(2, x.ndim))
         windows = np.lib.stride_tricks.sliding_window_view(x, extent, axis=axes)
         picks = [slice(None, None, s) for s in self.stride] + [
@@ -137,8 +139,8 @@ def resolve_padding(
 ) -> Pads:
     """Returns the zeros (before, after) each spatial axis.
 
-    `same` gives ceil(size / stride) outputs, the odd zero after; where the size is symbolic it adds the
-    constraint that the stride divides it. A list has one number for each axis, used on both sides.
+    `same` gives ceil(size / stride) outputs, the odd zero after; where the size is symbolic it adds
+    the constraint that the stride divides it. A list has one number for each axis, for both sides.
     """
     if pad == "valid":
         return ((0, 0),) * len(sizes)

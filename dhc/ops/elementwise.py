@@ -1,16 +1,54 @@
-"""Arithmetic on matching elements of tensors that broadcast against each other."""
+"""Arithmetic and functions of matching elements; tensors broadcast against each other."""
 
 from __future__ import annotations
 
+import functools
+import math
+from typing import ClassVar
+
 from dhc.ir.derive import derive
 from dhc.ir.graph import Node
-from dhc.ir.scalar import Scalar, Var, cast, exp, sqrt
-from dhc.ir.types import DType
-from dhc.ops.base import Elementwise, Onnx, op
+from dhc.ir.scalar import (
+    Scalar,
+    Var,
+    cast,
+    ceil,
+    cos,
+    erf,
+    exp,
+    floor,
+    log,
+    maximum,
+    minimum,
+    power,
+    round_half_even,
+    select,
+    sin,
+    sqrt,
+)
+from dhc.ir.types import DType, Tensor
+from dhc.ops.base import (
+    Elements,
+    Elementwise,
+    Onnx,
+    TypeRuleError,
+    broadcast_shapes,
+    op,
+    require_same_dtype,
+)
+
+
+class Arithmetic(Elementwise):
+    """The base of operators that take integers as well as floats."""
+
+    elements: ClassVar[Elements] = "number"
+
+
+# ---- two or more tensors ---------------------------------------------------------------------
 
 
 @op("add", onnx=Onnx("Add", since=14))
-class Add(Elementwise):
+class Add(Arithmetic):
     """a + b."""
 
     def scalar(self, a: Scalar, b: Scalar) -> Scalar:
@@ -18,7 +56,7 @@ class Add(Elementwise):
 
 
 @op("sub", onnx=Onnx("Sub", since=14))
-class Sub(Elementwise):
+class Sub(Arithmetic):
     """a - b."""
 
     def scalar(self, a: Scalar, b: Scalar) -> Scalar:
@@ -26,7 +64,7 @@ class Sub(Elementwise):
 
 
 @op("mul", onnx=Onnx("Mul", since=14))
-class Mul(Elementwise):
+class Mul(Arithmetic):
     """a * b, element by element."""
 
     def scalar(self, a: Scalar, b: Scalar) -> Scalar:
@@ -34,11 +72,87 @@ class Mul(Elementwise):
 
 
 @op("div", onnx=Onnx("Div", since=14))
-class Div(Elementwise):
+class Div(Arithmetic):
     """a / b; integers round toward minus infinity."""
 
     def scalar(self, a: Scalar, b: Scalar) -> Scalar:
         return a // b if a.dtype.is_integer else a / b
+
+
+@op("mod", onnx=Onnx("Mod", since=13))
+class Mod(Arithmetic):
+    """What is left of a after division by b; it has the sign of b."""
+
+    def scalar(self, a: Scalar, b: Scalar) -> Scalar:
+        return a - floor(a / b) * b if a.dtype.is_float else a % b
+
+
+@op("pow", onnx=Onnx("Pow", since=15))
+class Pow(Elementwise):
+    """A to the power of b."""
+
+    def scalar(self, a: Scalar, b: Scalar) -> Scalar:
+        return power(a, b)
+
+
+@op("min", onnx=Onnx("Min", since=13))
+class Min(Arithmetic):
+    """The smallest of any number of elements; NaN where one is NaN."""
+
+    def scalar(self, *inputs: Scalar) -> Scalar:
+        return functools.reduce(minimum, inputs)
+
+
+@op("max", onnx=Onnx("Max", since=13))
+class Max(Arithmetic):
+    """The largest of any number of elements; NaN where one is NaN."""
+
+    def scalar(self, *inputs: Scalar) -> Scalar:
+        return functools.reduce(maximum, inputs)
+
+
+@op("average", onnx=Onnx("Mean", since=13))
+class Average(Elementwise):
+    """The mean of any number of elements."""
+
+    def scalar(self, *inputs: Scalar) -> Scalar:
+        return functools.reduce(Scalar.__add__, inputs) / len(inputs)
+
+
+# ---- one tensor ------------------------------------------------------------------------------
+
+
+@op("neg", onnx=Onnx("Neg", since=13))
+class Neg(Arithmetic):
+    """-x."""
+
+    def scalar(self, x: Scalar) -> Scalar:
+        return -x
+
+
+@op("abs", onnx=Onnx("Abs", since=13))
+class Abs(Arithmetic):
+    """x without its sign."""
+
+    def scalar(self, x: Scalar) -> Scalar:
+        return abs(x) if x.dtype.is_signed else x
+
+
+@op("sign", onnx=Onnx("Sign", since=13))
+class Sign(Arithmetic):
+    """1 where x is positive, -1 where it is negative, else 0."""
+
+    def scalar(self, x: Scalar) -> Scalar:
+        below = cast(x < 0, x.dtype)
+        return cast(x > 0, x.dtype) - below if x.dtype.is_signed else cast(x > 0, x.dtype)
+
+
+@op("reciprocal", onnx=Onnx("Reciprocal", since=13))
+class Reciprocal(Elementwise):
+    """1 / x."""
+
+    def scalar(self, x: Scalar) -> Scalar:
+        return 1 / x
 
 
 @op("sqrt", onnx=Onnx("Sqrt", since=13))
@@ -57,6 +171,78 @@ class Exp(Elementwise):
         return exp(x)
 
 
+@op("log", onnx=Onnx("Log", since=13))
+class Log(Elementwise):
+    """The natural logarithm."""
+
+    def scalar(self, x: Scalar) -> Scalar:
+        return log(x)
+
+
+@op("sin", onnx=Onnx("Sin", since=7))
+class Sin(Elementwise):
+    """The sine of an angle in radians."""
+
+    def scalar(self, x: Scalar) -> Scalar:
+        return sin(x)
+
+
+@op("cos", onnx=Onnx("Cos", since=7))
+class Cos(Elementwise):
+    """The cosine of an angle in radians."""
+
+    def scalar(self, x: Scalar) -> Scalar:
+        return cos(x)
+
+
+@op("erf", onnx=Onnx("Erf", since=13))
+class Erf(Elementwise):
+    """The error function."""
+
+    def scalar(self, x: Scalar) -> Scalar:
+        return erf(x)
+
+
+@op("floor", onnx=Onnx("Floor", since=13))
+class Floor(Elementwise):
+    """The largest whole number that is not greater than x."""
+
+    def scalar(self, x: Scalar) -> Scalar:
+        return floor(x)
+
+
+@op("ceil", onnx=Onnx("Ceil", since=13))
+class Ceil(Elementwise):
+    """The smallest whole number that is not less than x."""
+
+    def scalar(self, x: Scalar) -> Scalar:
+        return ceil(x)
+
+
+@op("round", onnx=Onnx("Round", since=11))
+class Round(Elementwise):
+    """The nearest whole number; halves go to the even one."""
+
+    def scalar(self, x: Scalar) -> Scalar:
+        return round_half_even(x)
+
+
+@op("clip", onnx=Onnx("Clip", since=13))
+class Clip(Arithmetic):
+    """x, but at least `low` and at most `high`."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def scalar(self, x: Scalar) -> Scalar:
+        if self.low > -math.inf:
+            x = maximum(x, self._limit(self.low, x))
+        return minimum(x, self._limit(self.high, x)) if self.high < math.inf else x
+
+    def _limit(self, value: float, x: Scalar) -> float | int:
+        return value if x.dtype.is_float else int(value)
+
+
 @op("cast", onnx=Onnx("Cast", since=13))
 class Cast(Elementwise):
     """Conversion to another element type; floats to integers truncate toward zero."""
@@ -64,15 +250,41 @@ class Cast(Elementwise):
     to: DType
     saturate: bool = False
 
+    elements: ClassVar[Elements] = "any"
+
     def scalar(self, x: Scalar) -> Scalar:
         return cast(x, self.to, self.saturate)
 
 
+# ---- choosing and mapping --------------------------------------------------------------------
+
+
+@op("where", onnx=Onnx("Where", since=16))
+class Where(Elementwise):
+    """The element of `then` where the condition holds, else that of `otherwise`."""
+
+    elements: ClassVar[Elements] = "any"
+
+    def infer(self, *inputs: Tensor) -> Tensor:
+        if len(inputs) != 3 or inputs[0].dtype is not DType.BOOL:
+            raise TypeRuleError("'where' needs a condition of bool elements, then two tensors.", 0)
+        require_same_dtype(self.name, inputs[1:])
+        return inputs[1].with_shape(broadcast_shapes(self.name, [t.shape for t in inputs]))
+
+    def scalar(self, condition: Scalar, then: Scalar, otherwise: Scalar) -> Scalar:
+        return select(condition, then, otherwise)
+
+
 @op("map")
 class Map(Elementwise):
-    """Any scalar expression of the inputs, which it calls x0, x1, ...: what fusion and autodiff make."""
+    """Any scalar expression of the inputs, which it calls x0, x1, ...; passes make it."""
 
     body: Scalar
+
+    elements: ClassVar[Elements] = "any"
+
+    def infer(self, *inputs: Tensor) -> Tensor:
+        return Tensor(self.body.dtype, broadcast_shapes(self.name, [t.shape for t in inputs]))
 
     def scalar(self, *inputs: Scalar) -> Scalar:
         from dhc.ir.replace import replace_variables
@@ -92,7 +304,7 @@ def elementwise_gradients(
     above = Var(f"x{len(inputs)}", upstream.type.dtype)
     gradients: list[Node | None] = []
     for name, node in zip(names, inputs, strict=True):
-        if not node.type.dtype.is_float:
+        if not (node.type.dtype.is_float and body.dtype.is_float):
             gradients.append(None)
             continue
         slope = Map(cast(above, name.dtype) * derive(body, name))(*inputs, upstream)

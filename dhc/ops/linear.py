@@ -41,7 +41,7 @@ class Dense(Structured):
         return total + rest[1][(index[-1],)] if len(rest) > 1 else total
 
     def numpy(self, x: Array, weight: Array, *bias: Array) -> Array:
-        result = np.matmul(x, weight.T)
+        result: Array = np.matmul(x, weight.T)
         return result + bias[0] if bias else result
 
 
@@ -73,4 +73,5 @@ class MatMul(Structured):
         return reduce_over("sum", (k,), left * right)
 
     def numpy(self, a: Array, b: Array) -> Array:
-        return np.matmul(a, b)
+        result: Array = np.matmul(a, b)
+        return result

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dhc.ir.graph import Initializer, Node, literal
-from dhc.ir.types import Tensor
 from dhc.ops.base import Composite, LayerContext, Onnx, TypeRuleError, layer, op
 from dhc.ops.conv import int_size
 from dhc.ops.elementwise import Add, Div, Mul, Sqrt, Sub
@@ -28,9 +27,7 @@ class BatchNorm(Composite):
 
 
 @layer("batchnorm")
-def batchnorm(
-    context: LayerContext, x: Node, epsilon: float = 1e-5, momentum: float = 0.1
-) -> Node:
+def batchnorm(context: LayerContext, x: Node, epsilon: float = 1e-5, momentum: float = 0.1) -> Node:
     """Batch normalisation over axis C; keeps running statistics."""
     if x.type.rank < 2:
         raise TypeRuleError(f"'batchnorm' needs an input [N, C, ...], not {x.type}.", 0)

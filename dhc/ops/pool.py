@@ -48,7 +48,8 @@ class Pool(Structured):
     def _size(self, size: Size, axis: int) -> Size:
         before, after = self.pads[axis]
         room = size + before + after - self.kernel[axis]
-        return (ceil_divide(room, self.stride[axis]) if self.ceil else room // self.stride[axis]) + 1
+        stride = self.stride[axis]
+        return (ceil_divide(room, stride) if self.ceil else room // stride) + 1
 
     def window(self, index: Index) -> tuple[tuple[Var, ...], Index]:
         taps = tuple(axis_variable(f"k{i}", k) for i, k in enumerate(self.kernel))
@@ -82,7 +83,7 @@ class MaxPool(Pool):
 
     def numpy(self, x: Array) -> Array:
         axes = tuple(range(-len(self.kernel), 0))
-        return self.windows(x, -np.inf).max(axis=axes)
+        return np.asarray(self.windows(x, -np.inf).max(axis=axes))
 
 
 @op("average_pool", onnx=Onnx("AveragePool", since=11))
@@ -103,8 +104,8 @@ class AveragePool(Pool):
         axes = tuple(range(-len(self.kernel), 0))
         total = self.windows(x, 0).sum(axis=axes)
         if self.count_include_pad:
-            return (total / math.prod(self.kernel)).astype(x.dtype)
-        return (total / self.windows(np.ones_like(x), 0).sum(axis=axes)).astype(x.dtype)
+            return np.asarray(total / math.prod(self.kernel), x.dtype)
+        return np.asarray(total / self.windows(np.ones_like(x), 0).sum(axis=axes), x.dtype)
 
 
 class _Ones(Operand):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,6 +25,10 @@ from dhc.ops.base import (
     op,
     size_scalar,
 )
+
+_FUNCTIONS: dict[str, Callable[..., Array]] = {
+    "sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min, "any": np.any, "all": np.all,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,8 @@ class Reduction(Structured):
         return reduce_over(self.fold, tuple(variables.values()), x[where])
 
     def numpy(self, x: Array) -> Array:
-        function = {"sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min}[self.fold]
         axes = self.folded(Tensor(dtype_of(x), x.shape))
+        function = _FUNCTIONS[self.fold]
         return np.asarray(function(x, axis=axes, keepdims=self.keepdims)).astype(x.dtype)
 
 

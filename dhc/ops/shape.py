@@ -10,7 +10,7 @@ import numpy as np
 from dhc.ir.graph import Node
 from dhc.ir.scalar import Scalar, select
 from dhc.ir.scalar import index as to_index
-from dhc.ir.size import Shape, Size, unify
+from dhc.ir.size import Shape, Size, static, unify
 from dhc.ir.types import Tensor
 from dhc.ops.base import (
     Array,
@@ -51,7 +51,7 @@ class Reshape(Structured):
         return x[unflatten(flatten_index(index, out.shape), x.type.shape)]
 
     def numpy(self, x: Array) -> Array:
-        return x.reshape([int(s) for s in self.shape])  # type: ignore[arg-type]
+        return x.reshape(static(self.shape))
 
 
 def flatten_index(index: Index, shape: Shape) -> Scalar:

@@ -1,0 +1,39 @@
+"""Softmax and its logarithm, in terms of other operators."""
+
+from __future__ import annotations
+
+from dhc.ir.graph import Node
+from dhc.ops.base import Axis, Composite, Onnx, TypeRuleError, normalize_axis, op
+from dhc.ops.elementwise import Div, Exp, Log, Sub
+from dhc.ops.reduce import ReduceMax, ReduceSum
+
+
+@op("softmax", onnx=Onnx("Softmax", since=13))
+class Softmax(Composite):
+    """exp(x), divided by its sum along an axis; the largest element is taken off first."""
+
+    axis: Axis = 1
+
+    def expand(self, x: Node) -> Node:
+        axis, lowered = _lowered(self.name, x, self.axis)
+        grown = Exp()(lowered)
+        return Div()(grown, ReduceSum((axis,), True)(grown))
+
+
+@op("log_softmax", onnx=Onnx("LogSoftmax", since=13))
+class LogSoftmax(Composite):
+    """The logarithm of softmax, without forming the quotient."""
+
+    axis: Axis = 1
+
+    def expand(self, x: Node) -> Node:
+        axis, lowered = _lowered(self.name, x, self.axis)
+        return Sub()(lowered, Log()(ReduceSum((axis,), True)(Exp()(lowered))))
+
+
+def _lowered(name: str, x: Node, axis: int) -> tuple[int, Node]:
+    """The axis counted from the front, and the tensor without the largest element along it."""
+    if not x.type.dtype.is_float:
+        raise TypeRuleError(f"'{name}' needs floating-point elements, not {x.type}.", 0)
+    position = normalize_axis(name, axis, x.type.rank)
+    return position, Sub()(x, ReduceMax((position,), True)(x))
