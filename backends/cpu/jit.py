@@ -1,0 +1,75 @@
+"""Compiles LLVM text to machine code and links it into this process."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from dataclasses import dataclass
+
+from dhc.backends.cpu.features import Isa
+
+_ready = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Code:
+    """Machine code in this process; it stays as long as this object does."""
+
+    address: int
+    owner: object
+
+
+def compile_object(text: str, isa: Isa) -> bytes:
+    """Returns the object file of a module.
+
+    Vectors are explicit in the text, so LLVM's own vectorisers and unrolling are off.
+    """
+    import llvmlite.binding as llvm
+
+    machine = _machine(isa)
+    module = llvm.parse_assembly(text)
+    module.triple = llvm.get_process_triple()
+    module.data_layout = str(machine.target_data)
+    module.verify()
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization = False
+    options.slp_vectorization = False
+    options.loop_unrolling = False
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return bytes(machine.emit_object(module))
+
+
+def link(code: bytes, name: str) -> Code:
+    """Makes an object file's function `name` callable."""
+    import llvmlite.binding as llvm
+
+    _initialise()
+    jit = llvm.create_lljit_compiler()
+    library = llvm.JITLibraryBuilder()
+    library.add_object_img(code)
+    library.add_current_process()
+    library.export_symbol(name)
+    tracker = library.link(jit, f"dhc_{id(jit)}")
+    return Code(tracker[name], (jit, tracker))
+
+
+def _machine(isa: Isa) -> object:
+    import llvmlite.binding as llvm
+
+    _initialise()
+    target = llvm.Target.from_triple(llvm.get_process_triple())
+    return target.create_target_machine(
+        cpu=isa.cpu, features=isa.features, opt=3, reloc="pic", codemodel="default"
+    )
+
+
+def _initialise() -> None:
+    import llvmlite.binding as llvm
+
+    with _ready:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+
+
+RunFunction = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)

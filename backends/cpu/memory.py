@@ -1,0 +1,51 @@
+"""Memory for programs: page-aligned, in huge pages where the system has them, touched in advance.
+
+First touches of pages can cost more than the computation, so they happen once, when memory is made.
+"""
+
+from __future__ import annotations
+
+import mmap
+import threading
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+
+HUGE_PAGE = 2 << 20
+
+
+def allocate(size: int) -> Bytes:
+    """Returns zeroed memory of at least `size` bytes, aligned to 64 bytes or more."""
+    rounded = max(-(-size // HUGE_PAGE) * HUGE_PAGE, HUGE_PAGE) if size > HUGE_PAGE else 1 << 16
+    rounded = max(rounded, -(-size // mmap.PAGESIZE) * mmap.PAGESIZE)
+    extra = HUGE_PAGE if rounded >= HUGE_PAGE else 0
+    region = mmap.mmap(-1, rounded + extra)
+    if hasattr(mmap, "MADV_HUGEPAGE") and extra:
+        region.madvise(mmap.MADV_HUGEPAGE)
+    array = np.frombuffer(region, np.uint8)
+    start = -array.ctypes.data % HUGE_PAGE if extra else 0
+    used = array[start : start + rounded]
+    used.fill(0)
+    return used
+
+
+class ArenaPool:
+    """Arenas of one size, lent to calls; calls that overlap in time get different ones."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._free: list[Bytes] = []
+        self._lock = threading.Lock()
+
+    def take(self) -> Bytes:
+        """Returns an arena that nobody else uses."""
+        with self._lock:
+            if self._free:
+                return self._free.pop()
+        return allocate(self._size)
+
+    def give_back(self, arena: Bytes) -> None:
+        with self._lock:
+            self._free.append(arena)

@@ -1,0 +1,164 @@
+"""Assembles one LLVM module for a plan: its kernels, and one function that every worker runs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from dhc.backends.cpu.features import Isa
+from dhc.backends.cpu.function import FunctionText
+from dhc.backends.cpu.kernel_printer import print_kernel
+from dhc.ir.kernel import Kernel
+from dhc.lower.memory import ALIGNMENT
+from dhc.lower.plan import Launch, Plan, Slot
+
+ENTRY = "run"
+FIRST_ARRAY = 3  # addresses before the callers' arrays: arena, weights, barrier
+
+
+@runtime_checkable
+class NativeKernel(Protocol):
+    """A kernel whose text comes from a generator of its own."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def joins_next(self) -> bool:
+        """Whether the next step may run at the same time."""
+
+    def function(self, isa: Isa) -> FunctionText:
+        """Prints it; parameters are the operands' addresses, then worker and workers."""
+
+
+@dataclass(frozen=True)
+class WeightBlock:
+    """Where each weight lies in the one block that holds them all, in bytes."""
+
+    offsets: dict[str, int]
+    bytes: int
+
+
+def weight_block(plan: Plan) -> WeightBlock:
+    """Places the weights one after another."""
+    offsets: dict[str, int] = {}
+    total = 0
+    for slot in plan.by_role("weight"):
+        offsets[slot.name] = total
+        size = slot.size * slot.type.dtype.bytes
+        total += -(-size // ALIGNMENT) * ALIGNMENT
+    return WeightBlock(offsets, total)
+
+
+def array_slots(plan: Plan) -> tuple[Slot, ...]:
+    """The slots whose memory callers own, in the order of their addresses."""
+    return (*plan.by_role("input"), *plan.by_role("output"))
+
+
+def print_module(plan: Plan, isa: Isa) -> str:
+    """Returns the module's text; the same plan gives the same text."""
+    functions: dict[str, FunctionText] = {}
+    for step in plan.steps:
+        if step.kernel.name not in functions:
+            functions[step.kernel.name] = _function(step, isa)
+    declarations = {line for f in functions.values() for line in f.declarations}
+    parts = [
+        f"; dhc program {plan.name} for {isa.name}",
+        "\n".join(sorted(declarations)),
+        *(function.text() for function in functions.values()),
+        _BARRIER,
+        _entry(plan),
+        'attributes #0 = { noinline nounwind "prefer-vector-width"="512" }',
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _function(step: Launch, isa: Isa) -> FunctionText:
+    if isinstance(step.kernel, Kernel):
+        return print_kernel(step.kernel, isa.lanes)
+    assert isinstance(step.kernel, NativeKernel)
+    return step.kernel.function(isa)
+
+
+def _entry(plan: Plan) -> str:
+    """The function that each worker calls: all steps, with a barrier after each."""
+    weights = weight_block(plan)
+    arrays = {slot.name: FIRST_ARRAY + k for k, slot in enumerate(array_slots(plan))}
+    lines = [
+        f"define void @{ENTRY}(ptr %bases, i64 %worker, i64 %workers) {{",
+        "  %arena = load ptr, ptr %bases",
+        "  %weightsat = getelementptr ptr, ptr %bases, i64 1",
+        "  %weights = load ptr, ptr %weightsat",
+        "  %barrierat = getelementptr ptr, ptr %bases, i64 2",
+        "  %barrier = load ptr, ptr %barrierat",
+    ]
+    for slot in plan.slots:
+        lines += _address(slot, arrays, weights)
+    for number, step in enumerate(plan.steps):
+        operands = ", ".join(f"ptr %{name}" for name in step.operands)
+        call = f"  call void @{step.kernel.name}({operands}, i64 %worker, i64 %workers)"
+        lines.append(f"{call} ; {step.origin.path}".rstrip(" ;"))
+        last = number == len(plan.steps) - 1
+        if not last and not getattr(step.kernel, "joins_next", False):
+            lines.append("  call void @barrier(ptr %barrier, i64 %workers)")
+    return "\n".join([*lines, "  ret void", "}", ""])
+
+
+def _address(slot: Slot, arrays: dict[str, int], weights: WeightBlock) -> list[str]:
+    """Loads the address of a slot's first logical element."""
+    start = slot.offset * slot.type.dtype.bytes
+    if slot.name in arrays:
+        return [
+            f"  %{slot.name}.at = getelementptr ptr, ptr %bases, i64 {arrays[slot.name]}",
+            f"  %{slot.name} = load ptr, ptr %{slot.name}.at",
+        ]
+    base = "%weights" if slot.role == "weight" else "%arena"
+    start += weights.offsets[slot.name] if slot.role == "weight" else slot.arena
+    return [f"  %{slot.name} = getelementptr i8, ptr {base}, i64 {start}"]
+
+
+def barrier_bytes() -> int:
+    """Memory that a barrier needs: two counters on cache lines of their own."""
+    return 2 * math.lcm(ALIGNMENT, 64)
+
+
+_BARRIER = """declare void @llvm.x86.sse2.pause()
+declare i32 @sched_yield()
+
+; All workers wait for the last. The counter is at 0, the generation at 64 bytes.
+define internal void @barrier(ptr %state, i64 %workers) noinline {
+entry:
+  %alone = icmp eq i64 %workers, 1
+  br i1 %alone, label %done, label %arrive
+arrive:
+  %generation = getelementptr i8, ptr %state, i64 64
+  %before = load atomic i64, ptr %generation monotonic, align 64
+  %others = atomicrmw add ptr %state, i64 1 acq_rel, align 64
+  %wanted = sub i64 %workers, 1
+  %last = icmp eq i64 %others, %wanted
+  br i1 %last, label %open, label %spin
+open:
+  store atomic i64 0, ptr %state monotonic, align 64
+  %next = add i64 %before, 1
+  store atomic i64 %next, ptr %generation release, align 64
+  br label %done
+spin:
+  %turn = phi i64 [ 0, %arrive ], [ %following, %again ], [ 0, %rest ]
+  %now = load atomic i64, ptr %generation acquire, align 64
+  %opened = icmp ne i64 %now, %before
+  br i1 %opened, label %done, label %wait
+wait:
+  call void @llvm.x86.sse2.pause()
+  %following = add i64 %turn, 1
+  %long = icmp ugt i64 %following, 4096
+  br i1 %long, label %rest, label %again
+again:
+  br label %spin
+rest:
+  %ignored = call i32 @sched_yield()
+  br label %spin
+done:
+  ret void
+}
+"""
