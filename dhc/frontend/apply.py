@@ -14,6 +14,15 @@ from dhc.frontend.evaluate import Evaluator
 from dhc.frontend.explain import Failure, explain_shapes
 from dhc.frontend.fail import error, guess
 from dhc.frontend.frame import Frame, GraphState, Site, WeightContext
+from dhc.frontend.inputs import (
+    constant_like,
+    is_tensor,
+    named_inputs,
+    needs_no_tensor,
+    split_definition_inputs,
+    split_tensors,
+    take_pin,
+)
 from dhc.frontend.naming import Paths, Place
 from dhc.frontend.scope import Scope
 from dhc.frontend.shapes import InputTypes
@@ -28,9 +37,8 @@ from dhc.frontend.values import (
     Value,
     describe,
 )
-from dhc.ir.graph import Node, Origin, literal
+from dhc.ir.graph import Node, Origin
 from dhc.ir.size import collecting
-from dhc.ir.types import Tensor
 from dhc.ops.base import Layer, Operator, TypeRuleError, operators
 from dhc.source import Span
 
@@ -56,7 +64,7 @@ class Applier(Evaluator):
     def call(self, callee: Value, given: tuple[Given, ...], node: ast.Call) -> Value:
         """Calls something; a builtin steps aside for the operator of its name on tensors."""
         name = getattr(callee, "name", None)
-        if isinstance(callee, Primitive) and name in BUILTINS and not any(map(_is_tensor, given)):
+        if isinstance(callee, Primitive) and name in BUILTINS and not any(map(is_tensor, given)):
             return self.call_builtin(BUILTINS[callee.name], given, node)
         return super().call(callee, given, node)
 
@@ -66,10 +74,10 @@ class Applier(Evaluator):
             message = f"{describe(callee).capitalize()} cannot be called."
             raise error("type", message, node.callee.span)
         count = 0
-        while count < len(given) and given[count].name is None and _is_tensor(given[count]):
+        while count < len(given) and given[count].name is None and is_tensor(given[count]):
             count += 1
-        named = _named_inputs(callee, given)
-        if count or named or _needs_no_tensor(callee):
+        named = named_inputs(callee, given)
+        if count or named or needs_no_tensor(callee):
             return self.apply(callee, given[:count], given[count:], node.span)
         if isinstance(callee, Instance):
             return replace(callee, arguments=(*callee.arguments, *given))
@@ -149,8 +157,8 @@ class Applier(Evaluator):
         shared: str | None = None,
     ) -> Value:
         signature = signature_of(callee.target)
-        tensors, rest = _split_tensors(signature, inputs, given)
-        pin, rest = _take_pin(rest, signature.names)
+        tensors, rest = split_tensors(signature, inputs, given)
+        pin, rest = take_pin(rest, signature.names)
         nodes = self._tensor_inputs(callee, signature, tensors, span)
         axis = self.axis_resolver(nodes)
         attributes: dict[str, object] = {}
@@ -192,7 +200,7 @@ class Applier(Evaluator):
             if isinstance(each.value, Node):
                 nodes.append(each.value)
             elif first is not None and isinstance(each.value, int | float):
-                nodes.append(_constant_like(each.value, first.type))
+                nodes.append(constant_like(each.value, first.type))
             else:
                 raise error("type", f"'{callee.name}' takes tensors.", each.span)
         wanted = len(signature.tensors)
@@ -246,8 +254,8 @@ class Applier(Evaluator):
             message = f"A {definition.kind} cannot be used as a layer."
             raise error("type", message, span, f"'{callee.name}' is a {definition.kind}")
         parameter_names = [p.name.text for p in definition.parameters]
-        tensors, rest = _split_definition_inputs(definition, inputs, given)
-        pin, rest = _take_pin(rest, parameter_names)
+        tensors, rest = split_definition_inputs(definition, inputs, given)
+        pin, rest = take_pin(rest, parameter_names)
         self.budget.enter(callee.name, span)
         outer = self.frame
         try:
@@ -367,97 +375,6 @@ class Applier(Evaluator):
 
 class _Spot(ast.Node):
     """A place for messages about a call that has no node of its own."""
-
-
-def _is_tensor(given: Given) -> bool:
-    value = given.value
-    if isinstance(value, Bundle):
-        value = value.values
-    if isinstance(value, tuple):
-        return bool(value) and all(isinstance(item, Node) for item in value)
-    return isinstance(value, Node)
-
-
-def _spread(given: Given) -> list[Given]:
-    """A tuple or list of tensors as single ones."""
-    value = given.value.values if isinstance(given.value, Bundle) else given.value
-    if isinstance(value, tuple):
-        return [Given(None, item, given.span) for item in value]
-    return [given]
-
-
-def _split_tensors(
-    signature: Signature, inputs: tuple[Given, ...], given: tuple[Given, ...]
-) -> tuple[list[Given], list[Given]]:
-    """Tensors that flow in or stand first among the arguments, and the other arguments."""
-    names = [p.name for p in signature.tensors]
-    tensors = [item for each in inputs for item in _spread(each)]
-    rest = list(given)
-    while rest and rest[0].name is None and _is_tensor(rest[0]):
-        if not signature.variadic and len(tensors) >= len(names):
-            break
-        tensors += _spread(rest.pop(0))
-    missing_number = rest and rest[0].name is None and len(tensors) < len(names)
-    if missing_number and tensors and not signature.variadic and not signature.attributes:
-        tensors.append(rest.pop(0))  # add(x, 1): a number in place of a tensor
-    for name in names[len(tensors) :]:
-        named = next((each for each in rest if each.name == name), None)
-        if named is not None:
-            rest.remove(named)
-            tensors.append(Given(None, named.value, named.span))
-    return tensors, rest
-
-
-def _split_definition_inputs(
-    definition: ast.Definition, inputs: tuple[Given, ...], given: tuple[Given, ...]
-) -> tuple[tuple[Given, ...], list[Given]]:
-    names = [s.name.text for s in definition.body.statements if isinstance(s, ast.Input)]
-    tensors = [item for each in inputs for item in _spread(each)]
-    rest = list(given)
-    while rest and rest[0].name is None and _is_tensor(rest[0]) and len(tensors) < len(names):
-        tensors += _spread(rest.pop(0))
-    for name in names[len(tensors) :]:
-        named = next((e for e in rest if e.name == name and isinstance(e.value, Node)), None)
-        if named is not None:
-            rest.remove(named)
-            tensors.append(Given(None, named.value, named.span))
-    return tuple(tensors), rest
-
-
-def _take_pin(given: Sequence[Given], known: Sequence[str]) -> tuple[str | None, list[Given]]:
-    """Separates `name="..."`, which pins the weight names of a call."""
-    pin: str | None = None
-    rest = []
-    for each in given:
-        if each.name != "name" or "name" in known:
-            rest.append(each)
-        elif isinstance(each.value, str) and each.value:
-            pin = each.value
-        else:
-            message = f"'name' is a string, not {describe(each.value)}."
-            raise error("type", message, each.span)
-    return pin, rest
-
-
-def _named_inputs(callee: Value, given: tuple[Given, ...]) -> bool:
-    """Whether a call gives its tensors by name: `up(x=a, skip=b)`."""
-    target = callee.callee if isinstance(callee, Instance) else callee
-    names: set[str] = set()
-    if isinstance(target, DefinitionValue):
-        statements = target.definition.body.statements
-        names = {s.name.text for s in statements if isinstance(s, ast.Input)}
-    elif isinstance(target, Primitive):
-        names = {p.name for p in signature_of(target.target).tensors}
-    return any(each.name in names and isinstance(each.value, Node) for each in given)
-
-
-def _needs_no_tensor(callee: Value) -> bool:
-    return isinstance(callee, Primitive) and not signature_of(callee.target).tensors
-
-
-def _constant_like(value: int | float, like: Tensor) -> Node:
-    number = float(value) if like.dtype.is_float else int(value)
-    return literal(number, like.dtype)
 
 
 def _run(

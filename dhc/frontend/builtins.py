@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from dhc.frontend.limits import MAX_ITEMS
-from dhc.frontend.values import Builtin, Value
+from dhc.frontend.values import Builtin, Value, Zeros
 
 
 class BuiltinError(Exception):
@@ -97,6 +97,13 @@ def _fill(count: Value, value: Value) -> Value:
     return (value,) * _whole(count)
 
 
+def _zeros(*shape: Value) -> Value:
+    sizes = tuple(_whole(size) for size in shape)
+    if not sizes or min(sizes) < 1:
+        raise BuiltinError("It takes sizes, such as zeros(64).")
+    return Zeros(sizes)
+
+
 _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "max": _extreme(max),
     "min": _extreme(min),
@@ -112,5 +119,6 @@ _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "sum": _sum,
     "reverse": _reverse,
     "fill": _fill,
+    "zeros": _zeros,
 }
 BUILTINS = {name: Builtin(name, function) for name, function in _FUNCTIONS.items()}

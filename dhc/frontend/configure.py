@@ -263,15 +263,7 @@ class Configurator(Applier):
             if argument.name is None:
                 message = "Options of a backend have names."
                 raise error("arguments", message, argument.span, "here", "write name = value")
-            bare = isinstance(argument.value, ast.Name) and scope.find(argument.value.text) is None
-            if (
-                bare
-                and isinstance(argument.value, ast.Name)
-                and argument.value.text not in CONSTANTS
-            ):
-                values.append((argument.name.text, Word(argument.value.text)))
-            else:
-                values.append((argument.name.text, self.evaluate(argument.value, scope)))
+            values.append((argument.name.text, self._option(argument.value, scope)))
         return Record(node.callee.text, tuple(values), node.span)
 
     def _option(self, node: ast.Expression, scope: Scope) -> Value:

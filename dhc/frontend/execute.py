@@ -9,8 +9,10 @@ from dhc.frontend import ast
 from dhc.frontend.apply import Applier
 from dhc.frontend.arithmetic import is_number
 from dhc.frontend.fail import error
+from dhc.frontend.frame import Frame
 from dhc.frontend.limits import check_count
 from dhc.frontend.naming import join
+from dhc.frontend.scan import Scan, close_body, element_type, time_axis
 from dhc.frontend.scope import Scope
 from dhc.frontend.values import (
     Broken,
@@ -19,9 +21,11 @@ from dhc.frontend.values import (
     Instance,
     Primitive,
     Value,
+    Zeros,
     describe,
 )
-from dhc.ir.graph import Node
+from dhc.ir.graph import Input, Node, Origin, literal
+from dhc.ir.types import Tensor
 from dhc.source import Span
 
 
@@ -207,9 +211,98 @@ class Executor(Applier):
         message = "'oneof' chooses at random, which only a pipeline does."
         raise error("type", message, statement.span)
 
+    # ---- loops over time
+
     def _carry(self, statement: ast.Carry | ast.Yield) -> None:
-        word = "carry" if isinstance(statement, ast.Carry) else "yield"
-        raise error("type", f"'{word}' stands in the body of a scan only.", statement.span)
+        carries = isinstance(statement, ast.Carry)
+        word = "carry" if carries else "yield"
+        if self.frame.kind != "scan":
+            raise error("type", f"'{word}' stands in the body of a scan only.", statement.span)
+        name = statement.name.text if statement.name else "output"
+        value = self._bound("" if carries else name, statement.value)
+        if not isinstance(value, Node):
+            message = f"'{word}' takes a tensor, not {describe(value)}."
+            raise error("type", message, statement.value.span)
+        results = self.frame.carried if carries else self.frame.outputs
+        if name in results:
+            raise error("duplicate-name", f"'{word} {name}' stands here twice.", statement.span)
+        results[name] = value
+
+    def _scan(self, node: ast.Scan, scope: Scope) -> Value:
+        sequences = self._sequences(node, scope)
+        axis = time_axis(sequences[0].type)
+        steps = [element_type(each.type, axis) for each in sequences]
+        elements = [Input(name.text, type)() for name, type in zip(node.names, steps, strict=True)]
+        starts = [self._start(binding, scope, steps[0]) for binding in node.bindings]
+        carried = [
+            Input(binding.name.text, type)()
+            for binding, (_, type) in zip(node.bindings, starts, strict=True)
+        ]
+        frame = self._execute_step(node, scope, elements, carried)
+        following = tuple(
+            self._next_value(b, c, frame) for b, c in zip(node.bindings, carried, strict=True)
+        )
+        yielded = tuple((n, v) for n, v in frame.outputs.items() if isinstance(v, Node))
+        if not yielded:
+            raise error(
+                "no-output", "This scan yields nothing.", node.span, "here", "write yield x"
+            )
+        body, captures = close_body((*elements, *carried), (*following, *yielded))
+        inputs = (*sequences, *(start for start, _ in starts), *captures)
+        results = [
+            Scan(body, len(sequences), len(carried), axis, i)(*inputs) for i in range(len(yielded))
+        ]
+        for result in results:
+            self.state.record(result, Origin(node.span, self.frame.place.path_of("scan")))
+        if len(results) == 1:
+            return results[0]
+        return Bundle(tuple(results), tuple(name for name, _ in yielded))
+
+    def _sequences(self, node: ast.Scan, scope: Scope) -> list[Node]:
+        value = self.evaluate(node.sequence, scope)
+        items = value.values if isinstance(value, Bundle) else (value,)
+        nodes = [item for item in items if isinstance(item, Node) and item.type.rank >= 2]
+        if len(nodes) != len(items) or len(nodes) != len(node.names):
+            message = f"A scan over {len(node.names)} needs as many sequences [N, T, ...]."
+            raise error("type", message, node.sequence.span, describe(value))
+        return nodes
+
+    def _start(self, binding: ast.Binding, scope: Scope, step: Tensor) -> tuple[Node, Tensor]:
+        """The start value of something carried, and its type in the loop."""
+        value = self.evaluate(binding.value, scope)
+        if isinstance(value, Node):
+            return value, value.type
+        if isinstance(value, Zeros):
+            return literal(0.0, step.dtype), step.with_shape((step.shape[0], *value.shape))
+        message = f"A start value is a tensor or zeros(...), not {describe(value)}."
+        raise error("type", message, binding.value.span)
+
+    def _execute_step(
+        self, node: ast.Scan, scope: Scope, elements: list[Node], carried: list[Node]
+    ) -> Frame:
+        local = Scope(scope)
+        names = [*node.names, *(binding.name for binding in node.bindings)]
+        for name, value in zip(names, [*elements, *carried], strict=True):
+            local.define(name.text, value, name.span)
+        outer = self.frame
+        self.frame = Frame("scan", "scan", local, outer.place.inside(), outer.paths, body=node.body)
+        try:
+            for statement in node.body.statements:
+                self._statements[type(statement)](statement)
+            return self.frame
+        finally:
+            self.frame = outer
+
+    def _next_value(self, binding: ast.Binding, start: Node, frame: Frame) -> tuple[str, Node]:
+        value = frame.carried.get(binding.name.text)
+        if not isinstance(value, Node):
+            message = f"'{binding.name.text}' has a start value, but the scan never carries it on."
+            hint = f"write carry {binding.name.text} = ..."
+            raise error("missing-carry", message, binding.name.span, "here", hint)
+        if value.type != start.type:
+            message = f"'{binding.name.text}' starts as {start.type} and goes on as {value.type}."
+            raise error("shape-mismatch", message, binding.span)
+        return binding.name.text, value
 
 
 def shared_instance(value: Value, path: str, span: Span) -> Instance:

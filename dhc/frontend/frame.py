@@ -39,6 +39,7 @@ class Frame:
     paths: Paths
     shared: bool = False
     outputs: dict[str, Value] = field(default_factory=dict)
+    carried: dict[str, Value] = field(default_factory=dict)
     flow: Value = None
     body: ast.Body | None = None
     has_inputs: bool = True

@@ -33,6 +33,13 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class Zeros:
+    """The start value of a scan: zeros of a shape, for every sample of the batch."""
+
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Interval:
     """`low .. high`."""
 
@@ -165,6 +172,7 @@ Value = (
     | str
     | Quantity
     | Word
+    | Zeros
     | Interval
     | Bundle
     | Expr
@@ -224,6 +232,8 @@ def describe(value: Value) -> str:
             return f"a list of {len(value)}"
         case Bundle(values):
             return f"{len(values)} values"
+        case Zeros():
+            return "zeros(...)"
         case Interval():
             return "a range a .. b"
         case _:
