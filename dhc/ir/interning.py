@@ -1,6 +1,6 @@
 """Interning: equal immutable values are one object, so that identity is equality.
 
-Fields are compared by class and bit pattern: 0.0 is not -0.0, 1 is not True, and NaN equals itself.
+Fields are compared by class and bit pattern: 0.0 is not -0.0, 1 is not True; NaN equals any NaN.
 The table holds its values weakly and takes a lock, so it may be used from several threads. A key
 holds the identities of interned operands, not the operands; the value of the entry keeps them
 alive, and the entry is gone before they are, so no identity is ever that of another object.
@@ -8,6 +8,7 @@ alive, and the entry is gone before they are, so no identity is ever that of ano
 
 from __future__ import annotations
 
+import math
 import struct
 import threading
 from dataclasses import fields, is_dataclass
@@ -44,7 +45,7 @@ def value_key(value: object) -> Key:
     if isinstance(type(value), Interned):
         return (id(value),)
     if isinstance(value, float):
-        return (float, struct.pack("<d", value))
+        return (float, struct.pack("<d", math.nan if math.isnan(value) else value))
     if isinstance(value, tuple):
         return (tuple, *(value_key(item) for item in value))
     if is_dataclass(value) and not isinstance(value, type | Enum):

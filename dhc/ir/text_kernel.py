@@ -176,7 +176,9 @@ class KernelParser:
 
     def _loop(self) -> Statement:
         kind: LoopKind = "serial"
-        if self.cursor.token.text in _LOOPS and self.cursor.ahead().kind == "name":
+        following = self.cursor.ahead()
+        named = following.kind == "name" and following.text != "within"
+        if self.cursor.token.text in _LOOPS and named:
             kind = _LOOPS[self.cursor.advance().text]
         name = self.cursor.name()
         dtype = self.cursor.dtype() if self.cursor.accept(":") else DType.I64

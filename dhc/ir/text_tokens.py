@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 RESERVED = frozenset(
     ("true", "false", "inf", "nan", "none", "if", "else", "in", "with", "fn", "for", "let",
-     "alloc", "barrier", "kernel", "graph")
+     "alloc", "barrier", "within", "kernel", "graph")
 )  # fmt: skip
 DTYPES = {dtype.value: dtype for dtype in DType}
 
