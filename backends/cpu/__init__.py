@@ -9,6 +9,7 @@ from typing import ClassVar
 from dhc.backends.base import Executable, Source, StagedBackend, Target
 from dhc.ir.graph import Graph
 from dhc.lower.plan import Plan
+from dhc.ops.shape import Concat
 from dhc.passes.fuse import Fuse
 from dhc.passes.legalise import Legalise
 from dhc.passes.manager import Pass
@@ -30,16 +31,19 @@ class CpuBackend(StagedBackend):
         self.isa = host_isa(str(target.options.get("isa", "")))
 
     def passes(self) -> Sequence[Pass]:
-        return (Legalise(),)
+        from dhc.backends.cpu.packing import PackWeights
+
+        return (Legalise(), PackWeights(self.isa))
 
     def fusion(self) -> Sequence[Pass]:
-        return (Fuse(),)
+        from dhc.backends.cpu.layout import CopyEdges
+
+        return (Fuse(alone=frozenset({Concat})), CopyEdges())
 
     def plan(self, graph: Graph) -> Plan:
-        from dhc.backends.cpu.schedule import CpuLoops
-        from dhc.lower.planner import make_plan
+        from dhc.backends.cpu.planner import make_cpu_plan
 
-        return make_plan(graph, CpuLoops(self.isa.lanes))
+        return make_cpu_plan(graph, self.isa)
 
     def codegen(self, plan: Plan) -> Source:
         from dhc.backends.cpu.module import print_module

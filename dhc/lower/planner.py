@@ -22,7 +22,7 @@ def make_plan(graph: Graph, schedule: Schedule) -> Plan:
 
     Outputs that are inputs, weights, or the same value as another output are copied.
     """
-    graph = _outputs_are_computed(graph)
+    graph = outputs_are_computed(graph)
     slots = _make_slots(graph)
     kernels: dict[Kernel, Kernel] = {}
     steps: list[Launch] = []
@@ -30,15 +30,16 @@ def make_plan(graph: Graph, schedule: Schedule) -> Plan:
         if isinstance(node.op, (Input, Param, Constant)):
             continue
         kernel = kernel_of(node, "", schedule)
-        known = kernels.setdefault(kernel, replace(kernel, name=_kernel_name(node, len(kernels))))
+        known = kernels.setdefault(kernel, replace(kernel, name=f"k{len(kernels)}_{kernel_stem(node)}"))
         operands = (slots[node].name, *(slots[source].name for source in node.inputs))
         steps.append(Launch(known, operands, graph.origin(node)))
     placed, arena = _place_temporaries(tuple(slots.values()), steps)
     sizes = sorted({s for i in graph.inputs for size in i.type.shape for s in symbols(size)})
-    return Plan(_identifier(graph.name), placed, tuple(steps), arena, tuple(sizes))
+    return Plan(identifier(graph.name), placed, tuple(steps), arena, tuple(sizes))
 
 
-def _outputs_are_computed(graph: Graph) -> Graph:
+def outputs_are_computed(graph: Graph) -> Graph:
+    """Copies outputs that are inputs or weights, or the same value as another output."""
     from dhc.ops.shape import Copy
 
     seen: set[Node] = set()
@@ -59,14 +60,14 @@ def _make_slots(graph: Graph) -> dict[Node, Slot]:
             continue
         match node.op:
             case Input(label):
-                slots[node] = _slot(f"in_{_identifier(label)}", label, node.type, "input")
+                slots[node] = _slot(f"in_{identifier(label)}", label, node.type, "input")
             case Param(path):
                 slots[node] = _slot(f"w{len(slots)}", path, node.type, "weight")
             case Constant(digest):
                 slots[node] = _slot(f"w{len(slots)}", digest, node.type, "weight")
             case _ if node in outputs:
                 label = outputs[node]
-                slots[node] = _slot(f"out_{_identifier(label)}", label, node.type, "output")
+                slots[node] = _slot(f"out_{identifier(label)}", label, node.type, "output")
             case _:
                 slots[node] = _slot(f"t{len(slots)}", "", node.type, "temporary")
     return slots
@@ -94,7 +95,8 @@ def _place_temporaries(slots: Iterable[Slot], steps: list[Launch]) -> tuple[tupl
     return placed, total
 
 
-def _kernel_name(node: Node, number: int) -> str:
+def kernel_stem(node: Node) -> str:
+    """Returns what a node computes, in a few words that may stand in an identifier."""
     from dhc.ops.region import Region
 
     if isinstance(node.op, Region):
@@ -102,8 +104,9 @@ def _kernel_name(node: Node, number: int) -> str:
         stem = "_".join(n for n in names if n not in (Input.name, Literal_.name))[:40]
     else:
         stem = node.op.name
-    return f"k{number}_{_identifier(stem)}"
+    return identifier(stem)
 
 
-def _identifier(text: str) -> str:
+def identifier(text: str) -> str:
+    """Returns the text with everything replaced that cannot stand in a C identifier."""
     return re.sub(r"\W", "_", text) or "main"

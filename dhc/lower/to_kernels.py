@@ -24,6 +24,7 @@ from dhc.ir.scalar import (
     maximum,
     minimum,
 )
+from dhc.ir.simplify import interval
 from dhc.ir.size import symbols
 from dhc.ir.types import DType, Tensor
 from dhc.lower.schedule import Schedule
@@ -32,11 +33,31 @@ from dhc.ops.base import Index, Operand, Operator, Structured, axis_variable, si
 
 
 class BufferOperand(Operand):
-    """An input that lies in memory."""
+    """An input that lies in memory.
 
-    def __init__(self, buffer: Buffer, type: Tensor) -> None:
+    Args:
+        buffer: Where.
+        type: Its logical type.
+        halo: How many zeros lie around it along each axis.
+    """
+
+    def __init__(self, buffer: Buffer, type: Tensor, halo: tuple[int, ...] = ()) -> None:
         self.buffer = buffer
         self.type = type
+        self._halo = halo
+
+    def padded(self, index: Index, fill: Number = 0) -> Scalar:
+        return self[index] if fill == 0 and self._covers(index) else super().padded(index, fill)
+
+    def _covers(self, index: Index) -> bool:
+        """Whether the halo has the zeros of all the padding that is read."""
+        for i, size, width in zip(index, self.type.shape, self._halo, strict=False):
+            bounds = interval(i)
+            if bounds is None or not isinstance(size, int):
+                return False
+            if bounds[0] < -width or bounds[1] >= size + width:
+                return False
+        return bool(self._halo)
 
     def read(self, index: Index, guard: Scalar | None = None, otherwise: Number = 0) -> Scalar:
         if guard is None:
@@ -56,7 +77,11 @@ def row_major(name: str, type: Tensor) -> Buffer:
 
 
 def kernel_of(
-    node: Node, name: str, schedule: Schedule, buffers: tuple[Buffer, ...] | None = None
+    node: Node,
+    name: str,
+    schedule: Schedule,
+    buffers: tuple[Buffer, ...] | None = None,
+    halos: tuple[tuple[int, ...], ...] = (),
 ) -> Kernel:
     """Returns the kernel that computes a node.
 
@@ -65,23 +90,42 @@ def kernel_of(
         name: The kernel's name.
         schedule: How the output's axes become loops.
         buffers: The result's buffer and one for each input; dense row-major ones if not given.
+        halos: How many zeros lie around each input along each axis; none if not given.
     """
     assert isinstance(node.op, Operator)
     types = (node.type, *(source.type for source in node.inputs))
     names = ("out", *(f"in{i}" for i in range(len(node.inputs))))
     used = buffers or tuple(row_major(n, t) for n, t in zip(names, types, strict=True))
     explicit = node.op.loops(*used) if isinstance(node.op, Structured) else None
-    body = explicit or _element_loops(node.op, types, used, schedule)
+    around = halos or ((),) * len(node.inputs)
+    body = explicit or _element_loops(node, used, schedule, around)
     return Kernel(name, used, body, _runtime_sizes(types))
 
 
+def output_axes(out: Tensor) -> tuple[Var, ...]:
+    """Returns the index variables of a result: i0, i1, ..."""
+    return tuple(axis_variable(f"i{k}", size) for k, size in enumerate(out.shape))
+
+
+def definition(
+    node: Node, buffers: tuple[Buffer, ...], halos: tuple[tuple[int, ...], ...]
+) -> Scalar:
+    """Returns the element of a node at `output_axes`, reading these buffers."""
+    assert isinstance(node.op, Operator)
+    types = [source.type for source in node.inputs]
+    operands = map(BufferOperand, buffers[1:], types, halos)
+    return node.op.element(node.type, output_axes(node.type), *operands)
+
+
 def _element_loops(
-    operator: Operator, types: tuple[Tensor, ...], buffers: tuple[Buffer, ...], schedule: Schedule
+    node: Node,
+    buffers: tuple[Buffer, ...],
+    schedule: Schedule,
+    halos: tuple[tuple[int, ...], ...],
 ) -> tuple[Statement, ...]:
-    out = types[0]
-    axes = tuple(axis_variable(f"i{k}", size) for k, size in enumerate(out.shape))
-    operands = [BufferOperand(b, t) for b, t in zip(buffers[1:], types[1:], strict=True)]
-    value = operator.element(out, axes, *operands)
+    out = node.type
+    axes = output_axes(out)
+    value = definition(node, buffers, halos)
     body = materialise(value, lambda result: (Store(buffers[0], axes, result),))
     extents = tuple(size_scalar(size) for size in out.shape)
     return schedule.nest(axes, extents, body, buffers[0])

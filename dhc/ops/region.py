@@ -48,6 +48,11 @@ class Inlined(Operand):
             self._memo[key] = self._compute(index, guard, otherwise)
         return self._memo[key]
 
+    def padded(self, index: Index, fill: Number = 0) -> Scalar:
+        if isinstance(self._node.op, Input) and self._guard is None:
+            return self._leaves[self._node.op.label].padded(index, fill)
+        return super().padded(index, fill)
+
     def _compute(self, index: Index, guard: Scalar | None, otherwise: Number) -> Scalar:
         combined = _both(self._guard, guard)
         match self._node.op:

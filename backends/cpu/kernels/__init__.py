@@ -1,0 +1,1 @@
+"""Native kernels: text from generators, with each operator's own definition as their oracle."""

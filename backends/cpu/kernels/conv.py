@@ -1,0 +1,286 @@
+"""Convolution as blocks of sums: some pixels by some vectors of output channels, held in registers.
+
+The input lies channels-last with a halo of zeros, so there is no edge code: for a row of taps the products
+run over consecutive memory. Weights are packed in the order in which they are read.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from dhc.backends.cpu.features import Isa
+from dhc.backends.cpu.function import FunctionText
+from dhc.backends.cpu.function import Operand as Number
+from dhc.backends.cpu.kernel_printer import share_of
+from dhc.backends.cpu.kernels.epilogue import Epilogue, lets
+from dhc.backends.cpu.scalar_printer import ScalarPrinter, Scope, Value
+from dhc.ir.scalar import Buffer, Var
+from dhc.ir.types import DType
+
+FLOAT = 4
+SMALL_WEIGHTS = 256 << 10  # bytes that stay in a second-level cache beside the input rows
+UNROLL = 4
+
+
+@dataclass(frozen=True)
+class Tap:
+    """One axis of the kernel: `count` taps, `stride` elements of the input apart."""
+
+    count: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class RowAxis:
+    """An outer axis of the output: its index variable, size, and the input's step, in elements."""
+
+    axis: Var
+    size: int
+    step: int
+
+
+@dataclass(frozen=True)
+class ConvKernel:
+    """One convolution or dense layer with its epilogue.
+
+    Attributes:
+        name: Unique in the plan.
+        buffers: The result, then the operands in the order of the step.
+        rows: Outer axes of the output, the batch first.
+        pixel: The innermost spatial axis.
+        channel: The output channel's index variable.
+        taps: Loops of the kernel outside of the run, outermost first.
+        run: Consecutive input elements that one turn of the taps multiplies.
+        start: Offset of the first input element read, relative to logical element 0.
+        filters: Output channels.
+        block: Output channels of one block of packed weights.
+        source, weights: Which buffers hold the input and the packed weights.
+        epilogue: What becomes of the sum.
+    """
+
+    name: str = field(compare=False)
+    buffers: tuple[Buffer, ...]
+    rows: tuple[RowAxis, ...]
+    pixel: RowAxis
+    channel: Var
+    taps: tuple[Tap, ...]
+    run: int
+    start: int
+    filters: int
+    block: int
+    source: int
+    weights: int
+    epilogue: Epilogue
+
+    @property
+    def joins_next(self) -> bool:
+        return False
+
+    def function(self, isa: Isa) -> FunctionText:
+        return _Generator(self, isa).function
+
+    @cached_property
+    def block_bytes(self) -> int:
+        """Packed weights of one block of output channels."""
+        return math.prod(tap.count for tap in self.taps) * self.run * self.block * FLOAT
+
+    @property
+    def blocks(self) -> int:
+        return -(-self.filters // self.block)
+
+
+class _Generator:
+    def __init__(self, kernel: ConvKernel, isa: Isa) -> None:
+        self._kernel = kernel
+        self._isa = isa
+        self._vectors = kernel.block // isa.lanes
+        self._vector = f"<{isa.lanes} x float>"
+        parameters = [("ptr noalias", "b0")]
+        parameters += [("ptr readonly", f"b{k}") for k in range(1, len(kernel.buffers))]
+        parameters += [("i64", "worker"), ("i64", "workers")]
+        self.function = FunctionText(kernel.name, parameters)
+        self._scalars = ScalarPrinter(self.function, isa.lanes)
+        self._scalars.use({buffer: f"%b{k}" for k, buffer in enumerate(kernel.buffers)})
+        self._print()
+
+    def _print(self) -> None:
+        rows = math.prod(row.size for row in self._kernel.rows)
+        if self._kernel.blocks * self._kernel.block_bytes > SMALL_WEIGHTS or rows == 1:
+            self._blocks_outside(rows)
+        else:
+            self._rows_outside(rows)
+
+    def _blocks_outside(self, rows: int) -> None:
+        """Workers share the output channels; each block's weights serve all pixels."""
+        first, last = share_of(self.function, self._kernel.blocks)
+        with self.function.loop(first, last) as block, self._loop(rows) as row:
+            self._pixels(row, block)
+
+    def _rows_outside(self, rows: int) -> None:
+        """Workers share the rows; each row's input serves all output channels."""
+        first, last = share_of(self.function, rows)
+        with self.function.loop(first, last) as row, self._loop(self._kernel.blocks) as block:
+            self._pixels(row, block)
+
+    def _loop(self, count: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        return self.function.loop(0, count)
+
+    def _row_indices(self, row: Number) -> list[Number]:
+        indices: list[Number] = []
+        rest = row
+        for axis in reversed(self._kernel.rows):
+            last = axis is self._kernel.rows[0]
+            indices.append(rest if last else self.function.let(f"urem i64 {rest}, {axis.size}"))
+            if not last:
+                rest = self.function.let(f"udiv i64 {rest}, {axis.size}")
+        return indices[::-1]
+
+    def _pixels(self, row: Number, block: Number) -> None:
+        kernel, function = self._kernel, self.function
+        indices = self._row_indices(row)
+        offset: Number = kernel.start
+        for index, axis in zip(indices, kernel.rows, strict=True):
+            offset = function.add(offset, function.multiply(index, axis.step))
+        source = function.address(f"%b{kernel.source}", function.multiply(offset, FLOAT))
+        weights = function.address(
+            f"%b{kernel.weights}", function.multiply(block, kernel.block_bytes)
+        )
+        channel = function.multiply(block, kernel.block)
+        for start, size, count in _pixel_blocks(kernel.pixel.size, self._most_pixels()):
+            with function.loop(0, count) as turn:
+                first = function.add(function.multiply(turn, size), start)
+                self._block(indices, first, size, source, weights, channel)
+
+    def _most_pixels(self) -> int:
+        free = self._isa.registers - self._vectors - 1
+        return max(1, min(free // self._vectors, 12 if self._isa.lanes == 8 else 24))
+
+    def _block(
+        self,
+        indices: list[Number],
+        first: Number,
+        size: int,
+        source: str,
+        weights: str,
+        channel: Number,
+    ) -> None:
+        """Computes `size` pixels from `first` on, for one block of output channels."""
+        function = self.function
+        cells = [
+            [function.alloca(self._vector) for _ in range(self._vectors)] for _ in range(size)
+        ]
+        for cell in (cell for pixel in cells for cell in pixel):
+            function.do(f"store {self._vector} zeroinitializer, ptr {cell}")
+        step = self._kernel.pixel.step * FLOAT
+        source = function.address(source, function.multiply(first, step))
+        self._sum(cells, source, weights, self._kernel.taps)
+        for pixel in range(size):
+            place = function.add(first, pixel)
+            for vector in range(self._vectors):
+                lane0 = function.add(channel, vector * self._isa.lanes)
+                self._finish(indices, place, lane0, cells[pixel][vector])
+
+    def _sum(
+        self, cells: list[list[str]], source: str, weights: str, taps: tuple[Tap, ...]
+    ) -> None:
+        """Adds the products of the remaining tap loops and the run."""
+        function = self.function
+        if taps:
+            inner = math.prod(tap.count for tap in taps[1:]) * self._kernel.run
+            with function.loop(0, taps[0].count) as tap:
+                moved = function.address(
+                    source, function.multiply(tap, taps[0].stride * FLOAT)
+                )
+                part = function.address(
+                    weights, function.multiply(tap, inner * self._kernel.block * FLOAT)
+                )
+                self._sum(cells, moved, part, taps[1:])
+            return
+        run = self._kernel.run
+        unroll = max(n for n in range(1, UNROLL + 1) if run % n == 0)
+        with function.loop(0, run, unroll) as turn:
+            moved = function.address(source, function.multiply(turn, FLOAT))
+            part = function.address(weights, function.multiply(turn, self._kernel.block * FLOAT))
+            for step in range(unroll):
+                self._multiply(cells, moved, part, step)
+
+    def _multiply(self, cells: list[list[str]], source: str, weights: str, step: int) -> None:
+        """One input channel of every pixel times one vector of weights for every block."""
+        function, vector, lanes = self.function, self._vector, self._isa.lanes
+        loaded = []
+        for v in range(self._vectors):
+            place = function.address(weights, (step * self._kernel.block + v * lanes) * FLOAT)
+            loaded.append(function.let(f"load {vector}, ptr {place}, align {FLOAT * lanes}"))
+        for pixel, row in enumerate(cells):
+            place = function.address(source, (pixel * self._kernel.pixel.step + step) * FLOAT)
+            one = Value(function.let(f"load float, ptr {place}, align 4"), DType.F32)
+            spread = self._scalars.spread(one).text
+            for cell, weight in zip(row, loaded, strict=True):
+                old = function.let(f"load {vector}, ptr {cell}")
+                operands = [(vector, spread), (vector, weight), (vector, old)]
+                new = function.call(vector, f"llvm.fma.v{lanes}f32", *operands)
+                function.do(f"store {vector} {new}, ptr {cell}")
+
+    # ---- what follows the sum ------------------------------------------------------------------
+
+    def _finish(
+        self, indices: list[Number], pixel: Number, channel: Number, cell: str
+    ) -> None:
+        """Prints the epilogue for one pixel and one vector, and stores the result."""
+        kernel, lanes = self._kernel, self._isa.lanes
+        total = Value(self.function.let(f"load {self._vector}, ptr {cell}"), DType.F32, lanes)
+        scope = Scope(lane=kernel.channel)
+        scope.values = {
+            kernel.channel: Value(str(channel), DType.I64),
+            kernel.pixel.axis: Value(str(pixel), DType.I64),
+            kernel.epilogue.total: total,
+        }
+        scope.steps = {kernel.epilogue.total: None}
+        for row, index in zip(kernel.rows, indices, strict=True):
+            scope.values[row.axis] = Value(str(index), DType.I64)
+        for let in lets(kernel.epilogue):
+            scope.steps[let.var] = self._scalars.step(let.value, scope)
+            scope.values[let.var] = self._scalars.value(let.value, scope)
+        result = self._scalars.spread(self._scalars.value(kernel.epilogue.result, scope))
+        self._store(result, scope, channel)
+
+    def _store(self, result: Value, scope: Scope, channel: Number) -> None:
+        kernel = self._kernel
+        out = kernel.buffers[0]
+        index = _output_index(kernel)
+        if kernel.filters % self._isa.lanes == 0:
+            self._scalars.store(out, index, result, scope)
+            return
+        place = self._scalars.offset(out, index, scope, 0)
+        address = self.function.let(f"getelementptr float, ptr %b0, i64 {place.text}")
+        ramp = ", ".join(f"i64 {k}" for k in range(self._isa.lanes))
+        wide = self._scalars.spread(Value(str(channel), DType.I64))
+        lanes = self.function.let(f"add {wide.type} {wide.text}, <{ramp}>")
+        limit = f"splat (i64 {kernel.filters})"
+        mask = self.function.let(f"icmp slt {wide.type} {lanes}, {limit}")
+        count = self._isa.lanes
+        self.function.declarations.add(
+            f"declare void @llvm.masked.store.v{count}f32.p0({self._vector}, ptr, i32, <{count} x i1>)"
+        )
+        self.function.do(
+            f"call void @llvm.masked.store.v{count}f32.p0({self._vector} {result.text}, "
+            f"ptr {address}, i32 4, <{count} x i1> {mask})"
+        )
+
+
+def _output_index(kernel: ConvKernel) -> tuple[Var, ...]:
+    """The output's index: batch, channel, then the spatial axes; a dense layer has [row, unit]."""
+    if len(kernel.buffers[0].shape) == 2:
+        return (kernel.pixel.axis, kernel.channel)
+    batch, *rest = kernel.rows
+    return (batch.axis, kernel.channel, *(row.axis for row in rest), kernel.pixel.axis)
+
+
+def _pixel_blocks(pixels: int, most: int) -> list[tuple[int, int, int]]:
+    """Cuts a row into blocks of nearly one size: (first pixel, size, how many) of each size."""
+    count = -(-pixels // most)
+    small, extra = divmod(pixels, count)
+    blocks = [(0, small + 1, extra)] if extra else []
+    return [*blocks, (extra * (small + 1), small, count - extra)]

@@ -1,0 +1,217 @@
+"""Where tensors lie: channels last, with a halo of zeros as wide as their readers' padding.
+
+Inputs and outputs of the program stay as callers have them, dense in row-major order. Inputs of a
+concatenation are written straight into their slices of its memory.
+"""
+
+from __future__ import annotations
+
+import math
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from dhc.backends.cpu.packing import PackedConv, PackedDense
+from dhc.ir.graph import Graph, Input, Node, Param, topological, users
+from dhc.ir.rewrite import rebuild, transform
+from dhc.ir.scalar import Buffer
+from dhc.ir.types import Tensor
+from dhc.ops.conv import Conv
+from dhc.ops.region import Region
+from dhc.ops.shape import Concat, Copy
+from dhc.passes.manager import Pass
+
+Halo = tuple[int, ...]  # one width for each spatial axis
+
+
+@dataclass(frozen=True)
+class Place:
+    """A tensor's place: a storage that may be shared, and where in it the tensor begins.
+
+    Attributes:
+        owner: The node whose storage it is.
+        channel: First channel within the storage.
+    """
+
+    owner: Node
+    channel: int = 0
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a storage of [N, C, *spatial] lies in memory."""
+
+    shape: tuple[int, ...]
+    halo: Halo
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Elements between neighbours along each logical axis."""
+        step = self.shape[1]
+        spatial: list[int] = []
+        for size, width in zip(reversed(self.shape[2:]), reversed(self.halo), strict=True):
+            spatial.append(step)
+            step *= size + 2 * width
+        return (step, 1, *reversed(spatial))
+
+    @property
+    def size(self) -> int:
+        """Elements of the whole storage."""
+        padded = [s + 2 * h for s, h in zip(self.shape[2:], self.halo, strict=True)]
+        return self.shape[0] * self.shape[1] * math.prod(padded)
+
+    @property
+    def start(self) -> int:
+        """Elements before logical element 0."""
+        return sum(h * s for h, s in zip(self.halo, self.strides[2:], strict=True))
+
+
+def anchor(node: Node) -> Node | None:
+    """The convolution or dense layer that a step is built around, with its operands' own nodes."""
+    if isinstance(node.op, (PackedConv, PackedDense, Conv)):
+        return node
+    if isinstance(node.op, Region):
+        for inner in topological(node.op.body.roots):
+            if isinstance(inner.op, (PackedConv, PackedDense, Conv)):
+                return inner
+    return None
+
+
+def operand_position(node: Node, inner: Node) -> int | None:
+    """Which input of a step is `inner`, an operand of its anchor; None if it is computed inside."""
+    if not isinstance(node.op, Region):
+        return node.inputs.index(inner)
+    return int(inner.op.label) if isinstance(inner.op, Input) else None
+
+
+@dataclass(frozen=True)
+class CopyEdges(Pass):
+    """Copies inputs that convolutions read, and outputs that they would have to write scattered."""
+
+    name: ClassVar[str] = "copy_edges"
+
+    def __call__(self, graph: Graph) -> Graph:
+        read = {source for node in topological(graph.roots) for source in _halo_sources(node)}
+
+        def step(node: Node, inputs: tuple[Node, ...]) -> Node:
+            new = rebuild(node, inputs)
+            if isinstance(node.op, Input) and node in read:
+                return Copy("channels_last")(new)
+            return new
+
+        copied = transform(graph, step)
+        outputs = tuple((name, _readable(name, node)) for name, node in copied.outputs)
+        inputs = tuple(n.inputs[0] if isinstance(n.op, Copy) else n for n in copied.inputs)
+        return replace(copied, inputs=inputs, outputs=outputs)
+
+
+def _readable(name: str, node: Node) -> Node:
+    found = anchor(node)
+    scattered = found is not None and isinstance(found.op, PackedConv)
+    plane = math.prod(node.type.static_shape[2:])
+    if scattered and plane > 1 and node.type.shape[1] != 1:
+        return Copy(name)(node)
+    return Copy(name)(node) if isinstance(node.op, Concat) else node
+
+
+def _halo_sources(node: Node) -> list[Node]:
+    """The step's inputs that its convolution reads with padding."""
+    found = anchor(node)
+    if found is None or not isinstance(found.op, (PackedConv, Conv)):
+        return []
+    position = operand_position(node, found.inputs[0])
+    return [] if position is None else [node.inputs[position]]
+
+
+@dataclass
+class Layout:
+    """The places of all computed tensors of a graph."""
+
+    places: dict[Node, Place] = field(default_factory=dict)
+    halos: dict[Node, Halo] = field(default_factory=dict)  # by owner
+
+    def geometry(self, node: Node) -> Geometry:
+        owner = self.places[node].owner
+        return Geometry(owner.type.static_shape, self.halos[owner])
+
+    def buffer(self, node: Node, name: str) -> Buffer:
+        strides = self.geometry(node).strides
+        return Buffer(name, node.type.dtype, node.type.static_shape, strides)
+
+
+def is_image(type: Tensor) -> bool:
+    """Whether a tensor has channels and spatial axes: [N, C, ...]."""
+    return type.rank in (3, 4, 5)
+
+
+def make_layout(graph: Graph) -> Layout:
+    """Decides the place and halo of every computed tensor with spatial axes."""
+    layout = Layout()
+    order = [n for n in topological(graph.roots) if n.inputs and is_image(n.type)]
+    outputs = set(graph.roots)
+    for node in order:
+        layout.places.setdefault(node, Place(node))
+    for node in order:
+        if isinstance(node.op, Concat) and node.op.axis % node.type.rank == 1:
+            _share(node, layout, outputs)
+    readers = users(graph.roots)
+    for node in order:
+        _widen(layout, node, _needed(node, readers[node]))
+    return layout
+
+
+def _share(concat: Node, layout: Layout, outputs: set[Node]) -> None:
+    """Places the inputs of a concatenation inside it, where nothing else has a claim on them."""
+    start = 0
+    for source in concat.inputs:
+        place = layout.places.get(source)
+        free = place is not None and place.owner is source and source not in outputs
+        if free and not _owns_others(layout, source) and concat.inputs.count(source) == 1:
+            layout.places[source] = Place(concat, start)
+        start += source.type.static_shape[1]
+
+
+def _owns_others(layout: Layout, node: Node) -> bool:
+    return any(p.owner is node and other is not node for other, p in layout.places.items())
+
+
+def _needed(node: Node, readers: list[Node]) -> Halo:
+    """The widest padding with which a convolution reads the tensor."""
+    halo = [0] * (node.type.rank - 2)
+    for reader in readers:
+        found = anchor(reader)
+        if node in _halo_sources(reader):
+            assert found is not None and isinstance(found.op, (PackedConv, Conv))
+            halo = [max(h, *pads) for h, pads in zip(halo, found.op.pads, strict=True)]
+    return tuple(halo)
+
+
+def _widen(layout: Layout, node: Node, needed: Halo) -> None:
+    owner = layout.places[node].owner
+    known = layout.halos.get(owner, (0,) * len(needed))
+    layout.halos[owner] = tuple(max(a, b) for a, b in zip(known, needed, strict=True))
+
+
+def weight_buffer(node: Node, name: str, readers: list[Node]) -> tuple[Buffer, int]:
+    """A weight's buffer and size: channels innermost where a grouped convolution reads it."""
+    shape = node.type.static_shape
+    assert isinstance(node.op, Param) or not node.inputs
+    order = list(range(len(shape)))
+    if any(_is_grouped_weight(node, reader) for reader in readers):
+        order = [*order[1:], 0]
+    strides = [0] * len(shape)
+    step = 1
+    for axis in reversed(order):
+        strides[axis] = step
+        step *= shape[axis]
+    return Buffer(name, node.type.dtype, shape, tuple(strides)), step
+
+
+def _is_grouped_weight(node: Node, reader: Node) -> bool:
+    found = anchor(reader)
+    if found is None or not isinstance(found.op, Conv):
+        return False
+    position = operand_position(reader, found.inputs[1])
+    return position is not None and reader.inputs[position] is node
+
+

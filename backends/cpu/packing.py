@@ -1,0 +1,146 @@
+"""Convolutions and dense layers with weights packed for vector kernels.
+
+The packed operators have the same meaning as the plain ones and their own definition of an element, so they
+run as generic kernels too; the packing itself happens in the prepare graph.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from dhc.backends.cpu.features import Isa
+from dhc.ir.graph import Graph, Node
+from dhc.ir.rewrite import rebuild, transform
+from dhc.ir.scalar import Scalar, reduce_over
+from dhc.ir.types import Tensor
+from dhc.ops.base import Array, Index, Operand, Structured, axis_variable, op
+from dhc.ops.conv import Conv, Pads
+from dhc.ops.linear import Dense
+from dhc.passes.manager import Pass
+
+
+@op("cpu_pack")
+class Pack(Structured):
+    """Weights [K, C, *taps] as [blocks, *taps, C, block], zeros after the last output channel."""
+
+    block: int
+
+    def infer(self, weight: Tensor) -> Tensor:
+        filters, channels, *taps = weight.static_shape
+        return weight.with_shape((-(-filters // self.block), *taps, channels, self.block))
+
+    def numpy(self, weight: Array) -> Array:
+        filters = weight.shape[0]
+        blocks = -(-filters // self.block)
+        padded = np.zeros((blocks * self.block, *weight.shape[1:]), weight.dtype)
+        padded[:filters] = weight
+        split = padded.reshape(blocks, self.block, *weight.shape[1:])
+        return np.ascontiguousarray(np.moveaxis(split, (1, 2), (-1, -2)))
+
+
+def unpack(packed: Array, filters: int) -> Array:
+    """The inverse of `Pack`."""
+    split = np.moveaxis(packed, (-1, -2), (1, 2))
+    return split.reshape(-1, *split.shape[2:])[:filters]
+
+
+@op("cpu_conv")
+class PackedConv(Structured):
+    """`conv` without groups on packed weights."""
+
+    filters: int
+    stride: tuple[int, ...]
+    pads: Pads
+    dilation: tuple[int, ...]
+
+    def infer(self, x: Tensor, packed: Tensor, *bias: Tensor) -> Tensor:
+        plain = packed.with_shape((self.filters, packed.shape[-2], *packed.shape[1:-2]))
+        return self._plain().infer(x, plain)
+
+    def element(self, out: Tensor, index: Index, x: Operand, *rest: Operand) -> Scalar:
+        packed, bias = rest[0], rest[1:]
+        n, k, *place = index
+        *taps_shape, channels, block = packed.type.shape[1:]
+        taps = tuple(axis_variable(f"k{i}", size) for i, size in enumerate(taps_shape))
+        c = axis_variable("c", channels)
+        where = tuple(
+            p * s + t * d - before
+            for p, s, t, d, (before, _) in zip(
+                place, self.stride, taps, self.dilation, self.pads, strict=True
+            )
+        )
+        assert isinstance(block, int)
+        product = x.padded((n, c, *where)) * packed[(k // block, *taps, c, k % block)]
+        total = reduce_over("sum", (*taps, c), product)
+        return total + bias[0][(k,)] if bias else total
+
+    def numpy(self, x: Array, packed: Array, *bias: Array) -> Array:
+        return self._plain().numpy(x, unpack(packed, self.filters), *bias)
+
+    def _plain(self) -> Conv:
+        return Conv(self.stride, self.pads, self.dilation)
+
+
+@op("cpu_dense")
+class PackedDense(Structured):
+    """`dense` on packed weights; x is [N, C]."""
+
+    units: int
+
+    def infer(self, x: Tensor, packed: Tensor, *bias: Tensor) -> Tensor:
+        return x.with_shape((x.shape[0], self.units))
+
+    def element(self, out: Tensor, index: Index, x: Operand, *rest: Operand) -> Scalar:
+        packed, bias = rest[0], rest[1:]
+        n, k = index
+        c = axis_variable("c", packed.type.shape[-2])
+        block = packed.type.shape[-1]
+        assert isinstance(block, int)
+        total = reduce_over("sum", (c,), x[(n, c)] * packed[(k // block, c, k % block)])
+        return total + bias[0][(k,)] if bias else total
+
+    def numpy(self, x: Array, packed: Array, *bias: Array) -> Array:
+        return Dense().numpy(x, unpack(packed, self.units), *bias)
+
+
+@dataclass(frozen=True)
+class PackWeights(Pass):
+    """Replaces convolutions without groups and dense layers by their packed forms."""
+
+    name: ClassVar[str] = "pack_weights"
+    isa: Isa
+
+    def __call__(self, graph: Graph) -> Graph:
+        return transform(graph, self._step)
+
+    def _step(self, node: Node, inputs: tuple[Node, ...]) -> Node:
+        new = rebuild(node, inputs)
+        match new.op:
+            case Conv(stride, pads, dilation, 1):
+                x, weight, *bias = new.inputs
+                filters = weight.type.static_shape[0]
+                pixels = math.prod(new.type.static_shape[2:]) * new.type.static_shape[0]
+                block = self.isa.lanes * vectors_per_block(self.isa, filters, pixels)
+                packed = Pack(block)(weight)
+                return PackedConv(filters, stride, pads, dilation)(x, packed, *bias)
+            case Dense() if new.type.rank == 2:
+                x, weight, *bias = new.inputs
+                rows, units = new.type.static_shape
+                block = self.isa.lanes * vectors_per_block(self.isa, units, rows)
+                return PackedDense(units)(x, Pack(block)(weight), *bias)
+        return new
+
+
+def vectors_per_block(isa: Isa, filters: int, pixels: int) -> int:
+    """Returns how many vectors of output channels a kernel computes at once.
+
+    It divides the number of vectors, so no block is partly empty. Two or three leave registers for
+    enough pixels; with one pixel more vectors hide the latency of the additions.
+    """
+    vectors = -(-filters // isa.lanes)
+    preferred = (8, 7, 6, 5, 4, 3, 2) if pixels == 1 else (2, 3)
+    return next((n for n in preferred if vectors % n == 0), 1)

@@ -1,0 +1,184 @@
+"""The plan for processors: native kernels where there are some, and tensors in their own layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from dhc.backends.cpu.features import Isa
+from dhc.backends.cpu.kernels.halo import HaloKernel
+from dhc.backends.cpu.kernels.match import native_kernel
+from dhc.backends.cpu.layout import is_image, make_layout, weight_buffer
+from dhc.backends.cpu.schedule import CpuLoops
+from dhc.ir.graph import Constant, Graph, Input, Node, Param, topological, users
+from dhc.ir.kernel import Kernel
+from dhc.ir.scalar import Buffer
+from dhc.lower.memory import Lifetime, place
+from dhc.lower.plan import Launch, Launchable, Plan, Role, Slot
+from dhc.lower.planner import identifier, kernel_stem, outputs_are_computed
+from dhc.lower.to_kernels import kernel_of, row_major
+from dhc.ops.shape import Concat, Copy
+
+
+def make_cpu_plan(graph: Graph, isa: Isa) -> Plan:
+    """Returns the plan of a fused graph with static sizes."""
+    return _Planner(outputs_are_computed(graph), isa).plan()
+
+
+class _Planner:
+    def __init__(self, graph: Graph, isa: Isa) -> None:
+        self._graph = graph
+        self._isa = isa
+        self._layout = make_layout(graph)
+        self._readers = users(graph.roots)
+        self._slots: dict[Node, Slot] = {}
+        self._extra: list[Slot] = []
+        self._kernels: dict[object, Launchable] = {}
+        self._steps: list[Launch] = []
+        self._zeroed: set[Node] = set()
+        self._make_slots()
+
+    def plan(self) -> Plan:
+        for node in topological(self._graph.roots):
+            if isinstance(node.op, (Input, Param, Constant)):
+                continue
+            if isinstance(node.op, Concat) and self._is_shared(node):
+                self._concat(node)
+            else:
+                self._step(node)
+        slots = (*self._slots.values(), *self._extra)
+        placed, arena = _place(slots, self._steps)
+        return Plan(identifier(self._graph.name), placed, tuple(self._steps), arena)
+
+    # ---- slots -----------------------------------------------------------------------------------
+
+    def _make_slots(self) -> None:
+        outputs = {node: name for name, node in self._graph.outputs}
+        for node in (*self._graph.inputs, *topological(self._graph.roots)):
+            if node not in self._slots:
+                self._slots[node] = self._slot(node, outputs.get(node))
+        for node, slot in list(self._slots.items()):
+            owner = self._layout.places[node].owner if node in self._layout.places else node
+            if owner is not node:
+                self._slots[node] = replace(slot, within=self._slots[owner].name)
+
+    def _slot(self, node: Node, output: str | None) -> Slot:
+        number = len(self._slots)
+        match node.op:
+            case Input(label):
+                return _dense(f"in_{identifier(label)}", label, node, "input")
+            case Param(label) | Constant(label):
+                buffer, size = weight_buffer(node, f"w{number}", self._readers[node])
+                return Slot(f"w{number}", label, node.type, "weight", buffer, size=size)
+        if output is not None:
+            return _dense(f"out_{identifier(output)}", output, node, "output")
+        if not is_image(node.type):
+            return _dense(f"t{number}", "", node, "temporary")
+        return self._image_slot(node, f"t{number}")
+
+    def _image_slot(self, node: Node, name: str) -> Slot:
+        geometry, place = self._layout.geometry(node), self._layout.places[node]
+        start = geometry.start + place.channel
+        buffer = self._layout.buffer(node, name)
+        return Slot(name, "", node.type, "temporary", buffer, start, geometry.size)
+
+    # ---- steps -------------------------------------------------------------------------------------
+
+    def _step(self, node: Node) -> None:
+        slots = [self._slots[node], *(self._slots[source] for source in node.inputs)]
+        self._zero_halo(node)
+        names = ("out", *(f"in{k}" for k in range(len(node.inputs))))
+        buffers = tuple(
+            replace(slot.buffer, name=name) for slot, name in zip(slots, names, strict=True)
+        )
+        kernel = native_kernel(node, buffers, self._isa) or kernel_of(
+            node, "", CpuLoops(self._isa.lanes), buffers, self._halos(node)
+        )
+        self._launch(kernel, kernel_stem(node), slots, node)
+
+    def _launch(
+        self, kernel: Launchable, stem: str, slots: Iterable[Slot], node: Node
+    ) -> None:
+        key = replace(kernel, name="") if isinstance(kernel, Kernel) else kernel
+        name = f"k{len(self._kernels)}_{stem}"
+        known = self._kernels.setdefault(key, replace(kernel, name=name))  # type: ignore[type-var]
+        operands = tuple(slot.name for slot in slots)
+        self._steps.append(Launch(known, operands, self._graph.origin(node)))
+
+    def _halos(self, node: Node) -> tuple[tuple[int, ...], ...]:
+        """The zeros around each input, by its logical axes."""
+        return tuple(self._zeros_around(source) for source in node.inputs)
+
+    def _zeros_around(self, source: Node) -> tuple[int, ...]:
+        if source not in self._layout.places or self._slots[source].role != "temporary":
+            return (0,) * source.type.rank
+        return (0, 0, *self._layout.halos[self._layout.places[source].owner])
+
+    def _zero_halo(self, node: Node) -> None:
+        """Clears the halo of a storage before its first tensor is written."""
+        if node not in self._layout.places or self._slots[node].role != "temporary":
+            return
+        owner = self._layout.places[node].owner
+        geometry = self._layout.geometry(node)
+        if owner in self._zeroed or not any(geometry.halo):
+            return
+        self._zeroed.add(owner)
+        kernel = HaloKernel("", geometry.shape, geometry.halo, geometry.strides)
+        self._launch(kernel, "halo", [self._slots[owner]], node)
+
+    # ---- concatenation -----------------------------------------------------------------------------
+
+    def _is_shared(self, concat: Node) -> bool:
+        return concat in self._layout.places and self._slots[concat].role == "temporary"
+
+    def _concat(self, concat: Node) -> None:
+        """Copies the pieces that were not written in place."""
+        start = 0
+        for source in concat.inputs:
+            place = self._layout.places.get(source)
+            if place is None or place.owner is not concat:
+                self._copy_piece(concat, source, start)
+            start += source.type.static_shape[1]
+
+    def _copy_piece(self, concat: Node, source: Node, start: int) -> None:
+        self._zero_halo(concat)
+        whole = self._slots[concat]
+        name = f"{whole.name}_{start}"
+        buffer = Buffer(name, source.type.dtype, source.type.static_shape, whole.buffer.strides)
+        piece = replace(
+            whole, name=name, type=source.type, buffer=buffer,
+            offset=whole.offset + start, within=whole.name,
+        )  # fmt: skip
+        self._extra.append(piece)
+        node = Copy("piece")(source)
+        pair = [piece, self._slots[source]]
+        buffers = (replace(buffer, name="out"), replace(pair[1].buffer, name="in0"))
+        kernel = kernel_of(node, "", CpuLoops(self._isa.lanes), buffers)
+        self._launch(kernel, "copy", pair, concat)
+
+
+def _dense(name: str, label: str, node: Node, role: Role) -> Slot:
+    buffer = row_major(name, node.type)
+    size = 1
+    for extent in node.type.static_shape:
+        size *= extent
+    return Slot(name, label, node.type, role, buffer, size=size)
+
+
+def _place(slots: tuple[Slot, ...], steps: list[Launch]) -> tuple[tuple[Slot, ...], int]:
+    """Gives every storage its bytes of the arena, for the time that any tensor in it is needed."""
+    owner = {slot.name: slot.within or slot.name for slot in slots}
+    uses: dict[str, list[int]] = {}
+    for number, step in enumerate(steps):
+        for operand in step.operands:
+            uses.setdefault(owner[operand], []).append(number)
+    lifetimes = [
+        Lifetime(s.name, s.size * s.type.dtype.bytes, uses[s.name][0], uses[s.name][-1])
+        for s in slots
+        if s.role == "temporary" and not s.within and s.name in uses
+    ]
+    offsets, total = place(lifetimes)
+    placed = tuple(
+        replace(s, arena=offsets[owner[s.name]]) if owner[s.name] in offsets else s for s in slots
+    )
+    return placed, total
