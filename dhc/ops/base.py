@@ -22,7 +22,7 @@ for each input of the operator.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar, dataclass_transform
 
@@ -51,6 +51,7 @@ from dhc.ops.rules import (
     require_elements,
     require_same_dtype,
 )
+from dhc.ops.sample import Sample, elementwise_samples
 
 Array = NDArray[Any]
 Axis = Annotated[int, "axis"]
@@ -141,14 +142,6 @@ class Operator(Op):
     kind: ClassVar[OperatorKind] = "reduction"
     inlines_producers: ClassVar[bool] = False
 
-    def infer(self, *inputs: Any, **unused: Any) -> Tensor:
-        """Returns the type of the result, from one `Tensor` for each input.
-
-        Raises:
-            TypeRuleError: if the operator cannot take such inputs.
-        """
-        raise NotImplementedError
-
     def numpy(self, *inputs: Any, **unused: Any) -> Array:
         """The reference meaning, for any float type (float64 included)."""
         raise NotImplementedError
@@ -170,6 +163,11 @@ class Operator(Op):
         wherever its guard holds, whatever `select` stands around it: use `Operand.padded`.
         """
         raise NotImplementedError
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        """Small examples, from which the tests of an operator follow."""
+        return ()
 
     @classmethod
     def input_names(cls) -> tuple[str, ...]:
@@ -218,6 +216,10 @@ class Elementwise(Operator):
         from dhc.ops.elementwise import elementwise_gradients
 
         return elementwise_gradients(self, upstream, inputs)
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        return elementwise_samples(cls(), cls.input_names(), cls.elements)
 
     @classmethod
     def _signature_method(cls) -> Callable[..., object]:
@@ -321,7 +323,7 @@ def layer(name: str) -> Callable[[F], F]:
 
 
 def forget(name: str) -> None:
-    """Removes an operator or layer that a test has added at run time."""
+    """Removes an operator or layer that was added at run time."""
     operators.pop(name, None)
     layers.pop(name, None)
 
@@ -387,6 +389,6 @@ def _run_node(
 __all__ = [
     "Axis", "Composite", "Elements", "Elementwise", "Index", "Layer", "LayerContext", "Onnx",
     "Operand", "Operator", "Structured", "TypeRuleError", "axis_variable", "broadcast_shapes",
-    "forget", "layer", "layers", "normalize_axis", "op", "operators",
-    "require_elements", "require_same_dtype", "run", "size_scalar",
+    "forget", "layer", "layers", "normalize_axis", "op", "operators", "require_elements",
+    "require_same_dtype", "run", "size_scalar",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ Layout of the operands: x is [N, C, *spatial], weights are [K, C / groups, *kern
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -25,6 +26,7 @@ from dhc.ops.base import (
     layer,
     op,
 )
+from dhc.ops.sample import Sample, sample
 
 Ints = int | tuple[int, ...]
 Padding = int | tuple[int, ...] | Literal["same", "valid"]
@@ -102,6 +104,19 @@ class Conv(Structured):
         contracted = (1, *range(2 + rank, 2 + 2 * rank))
         summed = np.tensordot(windows, weight, axes=(contracted, tuple(range(1, weight.ndim))))
         return np.moveaxis(summed, -1, 1)
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        plain = cls((1, 1), ((1, 1), (1, 1)), (1, 1))
+        uneven = cls((2, 1), ((0, 1), (2, 0)), (1, 2), groups=2)
+        line = cls((2,), ((1, 1),), (2,))
+        volume = cls((1, 2, 1), ((1, 0), (0, 0), (1, 1)), (1, 1, 1), groups=2)
+        return [
+            sample(plain, "f32[2, 3, 5, 4]", "f32[4, 3, 3, 3]", "f32[4]"),
+            sample(uneven, "f32[1, 4, 6, 5]", "f32[6, 2, 3, 2]"),
+            sample(line, "f32[2, 2, 9]", "f32[3, 2, 3]", "f32[3]"),
+            sample(volume, "f32[1, 2, 3, 5, 4]", "f32[4, 1, 2, 3, 2]", "f32[4]"),
+        ]
 
 
 def _check_channels(conv: Conv, x: Tensor, weight: Tensor) -> None:

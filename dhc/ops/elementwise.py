@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
+import numpy as np
+
+from dhc.ir import scalar as terms
 from dhc.ir.derive import derive
 from dhc.ir.graph import Node
 from dhc.ir.scalar import (
+    Const,
     Scalar,
     Var,
     cast,
@@ -25,9 +31,11 @@ from dhc.ir.scalar import (
     select,
     sin,
     sqrt,
+    walk,
 )
 from dhc.ir.types import DType, Tensor
 from dhc.ops.base import (
+    Array,
     Elements,
     Elementwise,
     Onnx,
@@ -36,6 +44,7 @@ from dhc.ops.base import (
     op,
     require_same_dtype,
 )
+from dhc.ops.sample import Sample, sample
 
 
 class Arithmetic(Elementwise):
@@ -78,6 +87,10 @@ class Div(Arithmetic):
     def scalar(self, a: Scalar, b: Scalar) -> Scalar:
         return a // b if a.dtype.is_integer else a / b
 
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        return _positive_divisors(cls())
+
 
 @op("mod", onnx=Onnx("Mod", since=13))
 class Mod(Arithmetic):
@@ -86,6 +99,17 @@ class Mod(Arithmetic):
     def scalar(self, a: Scalar, b: Scalar) -> Scalar:
         return a - floor(a / b) * b if a.dtype.is_float else a % b
 
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        return _positive_divisors(cls())
+
+
+def _positive_divisors(operator: Elementwise) -> list[Sample]:
+    return [
+        sample(operator, f"{dtype}[3, 4]", f"{dtype}[4]", ranges=((-9, 9), (1, 4)))
+        for dtype in ("f32", "i32")
+    ]
+
 
 @op("pow", onnx=Onnx("Pow", since=15))
 class Pow(Elementwise):
@@ -93,6 +117,10 @@ class Pow(Elementwise):
 
     def scalar(self, a: Scalar, b: Scalar) -> Scalar:
         return power(a, b)
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        return [sample(cls(), "f32[3, 4]", "f32[3, 1]", ranges=((0.2, 3), (-2, 2)))]
 
 
 @op("min", onnx=Onnx("Min", since=13))
@@ -154,6 +182,10 @@ class Reciprocal(Elementwise):
     def scalar(self, x: Scalar) -> Scalar:
         return 1 / x
 
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        return [sample(cls(), "f32[3, 4]", ranges=((0.2, 3),))]
+
 
 @op("sqrt", onnx=Onnx("Sqrt", since=13))
 class Sqrt(Elementwise):
@@ -161,6 +193,10 @@ class Sqrt(Elementwise):
 
     def scalar(self, x: Scalar) -> Scalar:
         return sqrt(x)
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        return [sample(cls(), "f32[3, 4]", ranges=((0.1, 9),))]
 
 
 @op("exp", onnx=Onnx("Exp", since=13))
@@ -177,6 +213,10 @@ class Log(Elementwise):
 
     def scalar(self, x: Scalar) -> Scalar:
         return log(x)
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        return [sample(cls(), "f32[3, 4]", ranges=((0.1, 9),))]
 
 
 @op("sin", onnx=Onnx("Sin", since=7))
@@ -239,6 +279,10 @@ class Clip(Arithmetic):
             x = maximum(x, self._limit(self.low, x))
         return minimum(x, self._limit(self.high, x)) if self.high < math.inf else x
 
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        return [sample(cls(-1, 1), "f32[3, 4]"), sample(cls(low=-1), "i32[3, 4]")]
+
     def _limit(self, value: float, x: Scalar) -> float | int:
         return value if x.dtype.is_float else int(value)
 
@@ -254,6 +298,12 @@ class Cast(Elementwise):
 
     def scalar(self, x: Scalar) -> Scalar:
         return cast(x, self.to, self.saturate)
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        wide = ((-300.0, 300.0),)
+        saturated = sample(cls(DType.U8, True), "f32[3, 4]", ranges=wide)
+        return [saturated, sample(cls(DType.F32), "i32[3, 4]"), sample(cls(DType.I32), "f32[4]")]
 
 
 # ---- choosing and mapping --------------------------------------------------------------------
@@ -274,6 +324,10 @@ class Where(Elementwise):
     def scalar(self, condition: Scalar, then: Scalar, otherwise: Scalar) -> Scalar:
         return select(condition, then, otherwise)
 
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        return [sample(cls(), "bool[3, 1]", "f32[3, 4]", "f32[4]")]
+
 
 @op("map")
 class Map(Elementwise):
@@ -291,6 +345,29 @@ class Map(Elementwise):
 
         bindings = {Var(f"x{i}", x.dtype): x for i, x in enumerate(inputs)}
         return replace_variables(self.body, bindings)
+
+    def numpy(self, *inputs: Array) -> Array:
+        wide = any(a.dtype == np.float64 for a in inputs)
+        operator = Map(_widened(self.body)) if wide else self
+        return Elementwise.numpy(operator, *inputs)
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        a, b = Var("x0", DType.F32), Var("x1", DType.F32)
+        return [sample(cls(a * b + a), "f32[3, 4]", "f32[4]")]
+
+
+def _widened(body: Scalar) -> Scalar:
+    """The same expression in f64, for the reference, where it was in f32."""
+    from dhc.ir.replace import map_children
+
+    done: dict[Scalar, Scalar] = {}
+    for part in walk(body):
+        moved = map_children(part, done)
+        if isinstance(moved, Var | Const | terms.Cast) and moved.type is DType.F32:
+            moved = replace(moved, type=DType.F64)
+        done[part] = moved
+    return done[body]
 
 
 def elementwise_gradients(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from dhc.ir.graph import Initializer, Node
@@ -23,6 +25,7 @@ from dhc.ops.base import (
     require_same_dtype,
 )
 from dhc.ops.conv import int_size
+from dhc.ops.sample import Sample, sample
 
 
 @op("dense", onnx=Onnx("Gemm", since=13))
@@ -43,6 +46,11 @@ class Dense(Structured):
     def numpy(self, x: Array, weight: Array, *bias: Array) -> Array:
         result: Array = np.matmul(x, weight.T)
         return result + bias[0] if bias else result
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        biased = sample(cls(), "f32[2, 3, 5]", "f32[4, 5]", "f32[4]")
+        return [biased, sample(cls(), "f32[2, 5]", "f32[4, 5]")]
 
 
 @layer("dense")
@@ -75,3 +83,10 @@ class MatMul(Structured):
     def numpy(self, a: Array, b: Array) -> Array:
         result: Array = np.matmul(a, b)
         return result
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        return [
+            sample(cls(), "f32[3, 4]", "f32[4, 2]"),
+            sample(cls(), "f32[2, 1, 3, 4]", "f32[3, 4, 2]"),
+        ]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dhc.ir.graph import Initializer, Node, literal
 from dhc.ops.base import Composite, LayerContext, Onnx, TypeRuleError, layer, op
 from dhc.ops.conv import int_size
 from dhc.ops.elementwise import Add, Div, Mul, Sqrt, Sub
+from dhc.ops.sample import Sample, sample
 from dhc.ops.shape import Reshape
 
 
@@ -24,6 +27,12 @@ class BatchNorm(Composite):
         offset = Sub()(shift, Mul()(mean, factor))
         column = (x.type.shape[1], *[1] * (x.type.rank - 2))
         return Add()(Mul()(x, Reshape(column)(factor)), Reshape(column)(offset))
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        four = ["f32[3]"] * 4
+        ranges = ((-2.0, 2.0), (0.5, 2.0), (-1.0, 1.0), (-1.0, 1.0), (0.2, 2.0))
+        return [sample(cls(), "f32[2, 3, 4, 5]", *four, ranges=ranges)]
 
 
 @layer("batchnorm")

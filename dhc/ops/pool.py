@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -26,6 +27,7 @@ from dhc.ops.base import (
 )
 from dhc.ops.conv import Ints, Padding, Pads, resolve_padding, spread
 from dhc.ops.reduce import ReduceMax, ReduceMean
+from dhc.ops.sample import Sample, sample
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,10 @@ class MaxPool(Pool):
         axes = tuple(range(-len(self.kernel), 0))
         return np.asarray(self.windows(x, -np.inf).max(axis=axes))
 
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        return _pool_samples(cls)
+
 
 @op("average_pool", onnx=Onnx("AveragePool", since=11))
 class AveragePool(Pool):
@@ -106,6 +112,19 @@ class AveragePool(Pool):
         if self.count_include_pad:
             return np.asarray(total / math.prod(self.kernel), x.dtype)
         return np.asarray(total / self.windows(np.ones_like(x), 0).sum(axis=axes), x.dtype)
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        outside = cls((3,), (2,), ((1, 1),), count_include_pad=False)
+        return [*_pool_samples(cls), sample(outside, "f32[1, 2, 7]")]
+
+
+def _pool_samples(cls: type[Pool]) -> list[Sample]:
+    return [
+        sample(cls((2, 2), (2, 2), ((0, 0), (0, 0))), "f32[2, 3, 4, 6]"),
+        sample(cls((3, 2), (2, 1), ((1, 1), (0, 1)), True), "f32[1, 2, 6, 5]"),
+        sample(cls((2, 2, 2), (2, 2, 2), ((0, 0), (1, 0), (0, 0))), "f32[1, 1, 4, 3, 2]"),
+    ]
 
 
 class _Ones(Operand):

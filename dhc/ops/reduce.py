@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,6 +25,7 @@ from dhc.ops.base import (
     op,
     size_scalar,
 )
+from dhc.ops.sample import Sample, sample
 
 _FUNCTIONS: dict[str, Callable[..., Array]] = {
     "sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min, "any": np.any, "all": np.all,
@@ -68,6 +69,11 @@ class Reduction(Structured):
         axes = self.folded(Tensor(dtype_of(x), x.shape))
         function = _FUNCTIONS[self.fold]
         return np.asarray(function(x, axis=axes, keepdims=self.keepdims)).astype(x.dtype)
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        some = sample(cls((-1, 1)), "f32[2, 3, 4]")
+        return [some, sample(cls((0,), True), "f32[3, 4]"), sample(cls(), "f32[2, 3]")]
 
 
 @op("reduce_sum", onnx=Onnx("ReduceSum", since=13))

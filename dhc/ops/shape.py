@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -27,6 +28,7 @@ from dhc.ops.base import (
     op,
     size_scalar,
 )
+from dhc.ops.sample import Sample, sample
 
 
 @op("reshape", onnx=Onnx("Reshape", since=14))
@@ -52,6 +54,10 @@ class Reshape(Structured):
 
     def numpy(self, x: Array) -> Array:
         return x.reshape(static(self.shape))
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        return [sample(cls((4, 6)), "f32[2, 3, 4]"), sample(cls((2, 1, 3)), "i32[6]")]
 
 
 def flatten_index(index: Index, shape: Shape) -> Scalar:
@@ -100,6 +106,10 @@ class Permute(Structured):
     def numpy(self, x: Array) -> Array:
         return np.transpose(x, self.order)
 
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        return [sample(cls((2, 0, 1)), "f32[2, 3, 4]")]
+
 
 @op("concat", onnx=Onnx("Concat", since=13))
 class Concat(Structured):
@@ -133,6 +143,10 @@ class Concat(Structured):
     def numpy(self, *inputs: Array) -> Array:
         return np.concatenate(inputs, axis=self.axis)
 
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        return [sample(cls(-2), "f32[2, 3, 4]", "f32[2, 1, 4]", "f32[2, 2, 4]")]
+
 
 def _check_concat(first: Tensor, tensor: Tensor, axis: int, position: int) -> None:
     if tensor.rank != first.rank or tensor.dtype is not first.dtype:
@@ -163,3 +177,7 @@ class Copy(Structured):
 
     def numpy(self, x: Array) -> Array:
         return x.copy()
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        return [sample(cls("a"), "f32[2, 3]")]

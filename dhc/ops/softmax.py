@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dhc.ir.graph import Node
 from dhc.ops.base import Axis, Composite, Onnx, TypeRuleError, normalize_axis, op
 from dhc.ops.elementwise import Div, Exp, Log, Sub
 from dhc.ops.reduce import ReduceMax, ReduceSum
+from dhc.ops.sample import Sample, sample
 
 
 @op("softmax", onnx=Onnx("Softmax", since=13))
@@ -19,6 +22,10 @@ class Softmax(Composite):
         grown = Exp()(lowered)
         return Div()(grown, ReduceSum((axis,), True)(grown))
 
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        return [sample(cls(), "f32[2, 3, 4]"), sample(cls(-1), "f32[5]", ranges=((-90, 90),))]
+
 
 @op("log_softmax", onnx=Onnx("LogSoftmax", since=13))
 class LogSoftmax(Composite):
@@ -29,6 +36,10 @@ class LogSoftmax(Composite):
     def expand(self, x: Node) -> Node:
         axis, lowered = _lowered(self.name, x, self.axis)
         return Sub()(lowered, Log()(ReduceSum((axis,), True)(Exp()(lowered))))
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        return [sample(cls(), "f32[2, 3, 4]"), sample(cls(-1), "f32[5]", ranges=((-90, 90),))]
 
 
 def _lowered(name: str, x: Node, axis: int) -> tuple[int, Node]:

@@ -1,0 +1,196 @@
+"""Every operator, held to its own numpy meaning: types, elements, gradients and all backends.
+
+The examples come from `Operator.samples()`; a new operator needs nothing here.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+import pytest
+
+import dhc.ops  # noqa: F401  (registers the operators)
+from dhc.backends.base import Target
+from dhc.driver import compile_graph
+from dhc.ir.evaluate import evaluate
+from dhc.ir.graph import Graph, Input, Node
+from dhc.ir.scalar import Buffer, Scalar
+from dhc.ir.types import Tensor
+from dhc.lower.to_kernels import BufferOperand, row_major
+from dhc.ops.base import Array, Composite, Elementwise, Operator, axis_variable, operators, run
+from dhc.ops.sample import Sample
+
+MADE_BY_PASSES = {"region"}
+BACKENDS = {
+    "reference": Target("reference"),
+    "cpu": Target("cpu"),
+    "opencl": Target("opencl"),
+    "cuda": Target("cuda", {"device": "shim"}),
+    "fpga": Target("fpga"),
+}
+BATCH = 40  # samples in one graph: few compilations, and failures that are still easy to place
+
+
+def _samples() -> dict[str, Sample]:
+    found = {}
+    for name, operator in sorted(operators.items()):
+        for i, sample in enumerate(operator.samples()):
+            found[f"{name}-{i}"] = sample
+    return found
+
+
+SAMPLES = _samples()
+each_sample = pytest.mark.parametrize("name", SAMPLES)
+
+
+def _operator(sample: Sample) -> Operator:
+    assert isinstance(sample.op, Operator)
+    return sample.op
+
+
+def _wide(arrays: Sequence[Array]) -> list[Array]:
+    return [a.astype(np.float64) if a.dtype.kind == "f" else a for a in arrays]
+
+
+@cache
+def _expected(name: str) -> Array:
+    """The numpy meaning in f64."""
+    sample = SAMPLES[name]
+    with np.errstate(all="ignore"):
+        return np.asarray(_operator(sample).numpy(*_wide(sample.arrays())))
+
+
+def _check(actual: Array, expected: Array) -> None:
+    if expected.dtype.kind != "f":
+        np.testing.assert_array_equal(actual, expected)
+        return
+    finite = expected[np.isfinite(expected)]
+    scale = float(np.abs(finite).max()) if finite.size else 1.0
+    np.testing.assert_allclose(actual, expected, rtol=2e-5, atol=2e-6 * max(scale, 1.0))
+
+
+def test_every_operator_has_samples() -> None:
+    without = {name for name, operator in operators.items() if not operator.samples()}
+    assert without <= MADE_BY_PASSES
+
+
+@each_sample
+def test_inferred_type_is_what_numpy_gives(name: str) -> None:
+    sample = SAMPLES[name]
+    with np.errstate(all="ignore"):
+        result = np.asarray(_operator(sample).numpy(*sample.arrays()))
+    type = sample.op.infer(*sample.types)
+    assert result.shape == type.static_shape
+    assert result.dtype == type.dtype.numpy
+
+
+@each_sample
+def test_element_agrees_with_numpy(name: str) -> None:
+    sample = SAMPLES[name]
+    if isinstance(sample.op, Composite):
+        pytest.skip("a composite has no element of its own")
+    out = sample.op.infer(*sample.types)
+    operands = [BufferOperand(row_major(f"x{i}", t), t) for i, t in enumerate(sample.types)]
+    places = tuple(axis_variable(f"i{k}", size) for k, size in enumerate(out.shape))
+    expression = _operator(sample).element(out, places, *operands)
+    assert expression.dtype is out.dtype
+    memory: dict[Buffer, Array] = {
+        o.buffer: a for o, a in zip(operands, sample.arrays(), strict=True)
+    }
+    grids = np.meshgrid(*(np.arange(s) for s in out.static_shape), indexing="ij", sparse=True)
+    values: dict[Scalar, Array] = dict(zip(places, grids, strict=True))
+    result = np.broadcast_to(evaluate(expression, values, memory), out.static_shape)
+    _check(result, _expected(name))
+
+
+# ---- gradients -------------------------------------------------------------------------------
+
+
+def _elementwise() -> list[str]:
+    return [
+        name
+        for name, sample in SAMPLES.items()
+        if isinstance(sample.op, Elementwise) and sample.op.infer(*sample.types).dtype.is_float
+    ]
+
+
+@pytest.mark.parametrize("name", _elementwise())
+def test_gradient_agrees_with_differences(name: str) -> None:
+    sample = SAMPLES[name]
+    labels = [f"x{i}" for i in range(len(sample.types))]
+    nodes = [Input(label, t)() for label, t in zip(labels, sample.types, strict=True)]
+    output = sample.op(*nodes)
+    upstream = Input("up", output.type)()
+    gradients = _operator(sample).grad(upstream, output, *nodes)
+    arrays = _wide(sample.arrays())
+    random = np.random.default_rng(1).normal(size=output.type.static_shape)
+    for position, gradient in enumerate(gradients):
+        if gradient is None:
+            assert not sample.types[position].dtype.is_float
+            continue
+        values = dict(zip(labels, arrays, strict=True)) | {"up": random}
+        (computed,) = run([gradient], values)
+        differences = _differences(_operator(sample), arrays, position, random)
+        np.testing.assert_allclose(computed, differences, rtol=1e-6, atol=1e-7)
+
+
+def _differences(operator: Operator, arrays: list[Array], position: int, up: Array) -> Array:
+    """Central differences of `sum(up * result)` for one input."""
+    step = 1e-6
+    result = np.zeros(arrays[position].shape)
+    for place in np.ndindex(result.shape):
+        ends = []
+        for sign in (1, -1):
+            moved = [a.copy() for a in arrays]
+            moved[position][place] += sign * step
+            ends.append(float(np.sum(up * operator.numpy(*moved))))
+        result[place] = (ends[0] - ends[1]) / (2 * step)
+    return result
+
+
+# ---- backends --------------------------------------------------------------------------------
+
+
+def _batches() -> list[list[str]]:
+    names = list(SAMPLES)
+    return [names[i : i + BATCH] for i in range(0, len(names), BATCH)]
+
+
+def _inputs(name: str) -> list[Node]:
+    label = name.replace("-", "_")
+    return [Input(f"{label}_{i}", t)() for i, t in enumerate(SAMPLES[name].types)]
+
+
+@cache
+def _results(backend: str, first: str) -> dict[str, Array]:
+    """The results of one batch of samples, from one program with one output for each."""
+    names = next(batch for batch in _batches() if batch[0] == first)
+    inputs = {name: _inputs(name) for name in names}
+    outputs = [(name.replace("-", "_"), SAMPLES[name].op(*nodes)) for name, nodes in inputs.items()]
+    graph = Graph("ops", tuple(n for nodes in inputs.values() for n in nodes), tuple(outputs))
+    program = compile_graph(graph, BACKENDS[backend])
+    arrays = {
+        f"{name.replace('-', '_')}_{i}": array
+        for name in names
+        for i, array in enumerate(SAMPLES[name].arrays())
+    }
+    return program(**arrays)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@each_sample
+def test_backend_agrees_with_numpy(backend: str, name: str) -> None:
+    try:
+        importlib.import_module(f"dhc.backends.{backend}")
+        target_class = backend.capitalize() + "Backend"
+        getattr(importlib.import_module(f"dhc.backends.{backend}"), target_class)
+    except (ImportError, AttributeError):
+        pytest.skip(f"the backend '{backend}' is not here yet")
+    first = next(batch[0] for batch in _batches() if name in batch)
+    result = _results(backend, first)[name.replace("-", "_")]
+    type: Tensor = SAMPLES[name].op.infer(*SAMPLES[name].types)
+    assert result.dtype == type.dtype.numpy
+    _check(result, _expected(name))
