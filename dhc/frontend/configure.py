@@ -33,7 +33,7 @@ from dhc.frontend.values import (
     Word,
     describe,
 )
-from dhc.frontend.vocabulary import FUNCTIONS, REQUIRED_SETTINGS, SETTINGS
+from dhc.frontend.vocabulary import FUNCTIONS, METRICS, REQUIRED_SETTINGS, SETTINGS
 from dhc.source import Span
 
 RUN_TIME_ROOTS = frozenset(("out", "data", "val", "test", "train"))
@@ -77,7 +77,7 @@ class Configurator(Applier):
 
     def callee(self, node: ast.Expression, scope: Scope) -> Value:
         if isinstance(node, ast.Name) and scope.find(node.text) is None:
-            if node.text in FUNCTIONS:
+            if node.text in FUNCTIONS or node.text in METRICS:
                 return Stub(node.text)
             try:
                 return super().callee(node, scope)
@@ -92,7 +92,7 @@ class Configurator(Applier):
         arguments: Sequence[ast.Argument],
         scope: Scope,
     ) -> tuple[Given, ...]:
-        if not isinstance(callee, Stub):
+        if not isinstance(callee, Stub) or callee.name in METRICS:
             return super().arguments(callee, arguments, scope)
         signature = stub_signature(callee.name)
         given = []
@@ -128,6 +128,8 @@ class Configurator(Applier):
         return super().call(callee, given, node)
 
     def _record(self, name: str, given: tuple[Given, ...], node: ast.Call) -> Record:
+        if name in METRICS:
+            return Record(name, _numbered(given), node.span)
         signature = stub_signature(name)
         bound = bind_attributes(name, signature, given, node.span)
         values: list[tuple[str, Value]] = []
@@ -223,9 +225,16 @@ class Configurator(Applier):
         scope = result.scope
         if wanted == "expression":
             result.expressions[path] = (entry.value,)
-        elif wanted == "expressions":
-            listed = entry.value
-            result.expressions[path] = listed.items if isinstance(listed, ast.List) else (listed,)
+            if path == "select":
+                result.values[path] = self._selection(entry.value, scope)
+        elif wanted == "metrics":
+            value = self.evaluate(entry.value, scope)
+            metrics = value if isinstance(value, tuple) else (value,)
+            for each in metrics:
+                if not isinstance(each, Record) or each.name not in METRICS:
+                    message = f"A metric is a call such as iou(...), not {describe(each)}."
+                    raise error("type", message, entry.value.span)
+            result.values[path] = metrics
         elif wanted in ("model", "names"):
             result.values[path] = self._of_items(wanted, self.evaluate(entry.value, scope), entry)
         elif path == "backend":
@@ -236,6 +245,15 @@ class Configurator(Applier):
             given = Given(None, value, entry.value.span)
             convert_argument(result.name, parameter, given, None)
             result.values[path] = value
+
+    def _selection(self, node: ast.Expression, scope: Scope) -> Record:
+        """`max(val.auc)`: what a study compares."""
+        if isinstance(node, ast.Call) and isinstance(node.callee, ast.Name):
+            given = self.arguments(None, node.arguments, scope)
+            if node.callee.text in ("max", "min") and len(given) == 1:
+                return Record(node.callee.text, _numbered(given), node.span)
+        message = "A selection is max(...) or min(...) of one number of the validation part."
+        raise error("type", message, node.span, "here", "write select = max(val.auc)")
 
     def _of_items(self, wanted: object, value: Value, entry: ast.Setting) -> Value:
         items = value if wanted == "names" and isinstance(value, tuple) else (value,)
@@ -274,6 +292,11 @@ def _is_bare_word(node: ast.Expression, scope: Scope) -> TypeGuard[ast.Name]:
     if not isinstance(node, ast.Name) or node.text in CONSTANTS:
         return False
     return scope.find(node.text) is None
+
+
+def _numbered(given: Sequence[Given]) -> tuple[tuple[str, Value], ...]:
+    """Arguments by name, and by position where they have none."""
+    return tuple((each.name or str(i), each.value) for i, each in enumerate(given))
 
 
 def _parameter_for(signature: Signature, position: int, argument: ast.Argument) -> Parameter | None:

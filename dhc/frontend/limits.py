@@ -5,7 +5,7 @@ from __future__ import annotations
 from dhc.errors import DhcError, Diagnostic
 from dhc.source import Span
 
-MAX_STEPS = 1_000_000  # expressions evaluated for one entry of a file
+MAX_STEPS = 300_000  # expressions evaluated for one entry of a file
 MAX_CALL_DEPTH = 64  # functions and blocks inside each other
 MAX_ITEMS = 100_000  # of a list, turns of a loop, characters of a string
 MAX_INTEGER = 2**63 - 1

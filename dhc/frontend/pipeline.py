@@ -5,7 +5,7 @@ What the stages of a pipeline expect from the registries of operators and layers
 - A stage is geometric if its name is in `GEOMETRIC`, or its operator class or layer function has
   the attribute `stage = "geometric"`; all others are photometric. Geometry moves images, masks and
   volumes alike, with the same draws; photometry touches images and volumes only.
-- On masks, a geometric stage is called with `interpolation="nearest"` if it has that parameter.
+- On masks, the first parameter of a geometric stage that knows the word `nearest` is that.
 - A parameter whose annotation admits `Node` takes `a .. b` as a random draw of the layer
   `uniform(low, high)`; any other takes it as an interval or not at all.
 - `p=` is handed to a stage that has such a parameter; else the stage is applied where a draw is
@@ -26,7 +26,7 @@ from dhc.frontend.frame import Frame
 from dhc.frontend.naming import Paths, Place
 from dhc.frontend.sample import IMAGES, MASKS, sample_type
 from dhc.frontend.scope import Scope
-from dhc.frontend.signature import admits, signature_of
+from dhc.frontend.signature import admits, choices_of, signature_of
 from dhc.frontend.values import (
     DefinitionValue,
     Given,
@@ -179,10 +179,11 @@ class PipelineBuilder(ModelBuilder):
     def _for_masks(
         self, callee: Primitive, given: tuple[Given, ...], span: Span
     ) -> tuple[Given, ...]:
-        if signature_of(callee.target).attribute("interpolation") is None:
-            return given
-        kept = tuple(each for each in given if each.name != "interpolation")
-        return (*kept, Given("interpolation", Word("nearest"), span))
+        for parameter in signature_of(callee.target).attributes:
+            if "nearest" in choices_of(parameter.annotation):
+                kept = tuple(each for each in given if each.name != parameter.name)
+                return (*kept, Given(parameter.name, Word("nearest"), span))
+        return given
 
     # ---- chance
 

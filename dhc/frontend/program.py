@@ -12,6 +12,7 @@ from dhc.frontend.build import Entry, ModelBuilder
 from dhc.frontend.configure import Configurator, Configured
 from dhc.frontend.execute import shared_instance
 from dhc.frontend.fail import error, guess, listing
+from dhc.frontend.formula import build_formula
 from dhc.frontend.modules import LoadedModule, Loader
 from dhc.frontend.pipeline import PipelineBuilder
 from dhc.frontend.resolve import Resolver
@@ -27,6 +28,7 @@ from dhc.frontend.values import (
     Value,
     Word,
 )
+from dhc.ir.graph import Node
 from dhc.ir.types import DType
 from dhc.source import SourceFile, Span
 
@@ -157,6 +159,14 @@ class Program:
     def train(self, name: str) -> Configured:
         """The evaluated settings of a train; its loss and metrics are kept as expressions."""
         return self.configuration(name, "train")
+
+    def loss(self, train: str, outputs: Mapping[str, Node], data: Mapping[str, Node]) -> Node:
+        """The loss of a train on a model's outputs and the values of a batch, by name.
+
+        Raises:
+            DhcError: the loss does not fit the tensors.
+        """
+        return build_formula(self.train(train), "loss", outputs, data)
 
     def study(self, name: str) -> Configured:
         return self.configuration(name, "study")

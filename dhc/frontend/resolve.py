@@ -59,7 +59,7 @@ class Resolver:
         self._local = RUN_TIME_ROOTS | METRICS
         for entry in item.settings.entries:
             wanted = SETTINGS[item.kind].get(entry.name.text)
-            if isinstance(entry, ast.Setting) and wanted in ("expression", "expressions"):
+            if isinstance(entry, ast.Setting) and wanted in ("expression", "metrics"):
                 self._expression(entry.value)
 
     # ---- definitions

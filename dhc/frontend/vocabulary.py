@@ -264,7 +264,7 @@ TRAIN: dict[str, object] = {
     "model": "model",
     "data": Record,
     "loss": "expression",
-    "metrics": "expressions",
+    "metrics": "metrics",
     "optimizer": Record,
     "epochs": int,
     "batch": int,

