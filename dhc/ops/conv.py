@@ -207,3 +207,22 @@ def conv(
     weight = context.param("weight", (filters, channels // groups, *size), fans)
     rest = (context.param("bias", (filters,), Initializer()),) if bias else ()
     return Conv(steps, pads, gaps, groups)(x, weight, *rest)
+
+
+@layer("depthwise")
+def depthwise(
+    context: LayerContext,
+    x: Node,
+    kernel: Ints = 3,
+    stride: Ints = 1,
+    pad: Padding = "valid",
+    dilation: Ints = 1,
+    multiplier: int = 1,
+    bias: bool = True,
+) -> Node:
+    """Convolution of each channel by itself, with `multiplier` output channels for each."""
+    if x.type.rank < 3:
+        raise TypeRuleError(f"'depthwise' needs [N, C, ...] of 3 to 5 axes, not {x.type}.", 0)
+    channels = int_size(x.type.shape[1])
+    filters = channels * multiplier
+    return conv(context, x, filters, kernel, stride, pad, dilation, channels, bias)

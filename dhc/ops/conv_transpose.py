@@ -1,0 +1,176 @@
+"""Transposed convolution, the gradient of convolution: it enlarges by its stride.
+
+Layout of the operands: x is [N, C, *spatial], weights are [C, K / groups, *kernel], bias is [K].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dhc.ir.graph import Initializer, Node
+from dhc.ir.scalar import Const, Scalar, reduce_over
+from dhc.ir.size import unify
+from dhc.ir.types import DType, Tensor
+from dhc.ops.base import (
+    Array,
+    Index,
+    LayerContext,
+    Onnx,
+    Operand,
+    Structured,
+    TypeRuleError,
+    axis_variable,
+    layer,
+    op,
+    size_scalar,
+)
+from dhc.ops.conv import Ints, Padding, Pads, int_size, spread
+from dhc.ops.sample import Sample, sample
+
+
+@op("conv_transpose", onnx=Onnx("ConvTranspose", since=11))
+class ConvTranspose(Structured):
+    """Every element of x adds its multiple of the kernel to the output, plus an optional bias.
+
+    Attributes:
+        stride, dilation: One integer for each spatial axis.
+        pads: Elements cut off (before, after) each spatial axis.
+        output_pad: Elements added after each spatial axis.
+        groups: Input and output channels are split into this many independent groups.
+    """
+
+    stride: tuple[int, ...]
+    pads: Pads
+    output_pad: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int = 1
+
+    def infer(self, x: Tensor, weight: Tensor, *bias: Tensor) -> Tensor:
+        if x.rank not in (3, 4, 5) or weight.rank != x.rank:
+            raise TypeRuleError(f"'{self.name}' needs [N, C, ...] of 3 to 5 axes, not {x}.", 0)
+        if unify(x.shape[1], weight.shape[0]) is None:
+            raise TypeRuleError(
+                f"'{self.name}' has weights for {weight.shape[0]} channels, "
+                f"and its input has {x.shape[1]}.",
+                0,
+            )
+        spatial = tuple(
+            (size - 1) * s + (int_size(k) - 1) * d + 1 + extra - before - after
+            for size, k, s, d, extra, (before, after) in zip(
+                x.shape[2:],
+                weight.shape[2:],
+                self.stride,
+                self.dilation,
+                self.output_pad,
+                self.pads,
+                strict=True,
+            )
+        )
+        if any(isinstance(size, int) and size < 1 for size in spatial):
+            raise TypeRuleError(f"The padding of '{self.name}' leaves nothing of {x}.", 0)
+        return x.with_shape((x.shape[0], int_size(weight.shape[1]) * self.groups, *spatial))
+
+    def element(self, out: Tensor, index: Index, x: Operand, *rest: Operand) -> Scalar:
+        weight, bias = rest[0], rest[1:]
+        n, k, *place = index
+        group_in = int_size(x.type.shape[1]) // self.groups
+        group_out = int_size(weight.type.shape[1])
+        c = axis_variable("c", group_in)
+        channel = k // group_out * group_in + c
+        taps = tuple(axis_variable(f"k{i}", s) for i, s in enumerate(weight.type.shape[2:]))
+        where, guard = self._source(tuple(place), taps, x.type)
+        value = x.read((n, channel, *where), guard, 0) * weight[(channel, k % group_out, *taps)]
+        total = reduce_over("sum", (c, *taps), value)
+        return total + bias[0][(k,)] if bias else total
+
+    def _source(self, place: Index, taps: Index, x: Tensor) -> tuple[Index, Scalar]:
+        """Which input element reaches an output place through a tap, and whether one does."""
+        guard: Scalar = Const(True, DType.BOOL)
+        where: list[Scalar] = []
+        for axis, (p, tap) in enumerate(zip(place, taps, strict=True)):
+            steps = p + self.pads[axis][0] - tap * self.dilation[axis]
+            source = steps // self.stride[axis]
+            if self.stride[axis] > 1:
+                guard = guard & (steps % self.stride[axis]).equals(0)
+            guard = guard & (source >= 0) & (source < size_scalar(x.shape[2 + axis]))
+            where.append(source)
+        return tuple(where), guard
+
+    def numpy(self, x: Array, weight: Array, *bias: Array) -> Array:
+        kernel, axes = weight.shape[2:], range(x.ndim - 2)
+        room = tuple(
+            (x.shape[2 + a] - 1) * self.stride[a]
+            + (kernel[a] - 1) * self.dilation[a]
+            + 1
+            + self.output_pad[a]
+            for a in axes
+        )
+        total = np.zeros((x.shape[0], weight.shape[1] * self.groups, *room), x.dtype)
+        parts = np.split(x, self.groups, 1), np.split(weight, self.groups, 0)
+        for tap in np.ndindex(*kernel):
+            reached = tuple(slice(tap[a] * self.dilation[a], None, self.stride[a]) for a in axes)
+            sums = [
+                np.moveaxis(np.tensordot(part, w[(..., *tap)], axes=(1, 0)), -1, 1)
+                for part, w in zip(*parts, strict=True)
+            ]
+            window = total[(slice(None), slice(None), *reached)]
+            corner = [slice(0, s) for s in x.shape[2:]]
+            window[(slice(None), slice(None), *corner)] += np.concatenate(sums, 1)
+        kept = tuple(slice(b, r - a) for (b, a), r in zip(self.pads, room, strict=True))
+        result = total[(slice(None), slice(None), *kept)]
+        return result + bias[0].reshape(1, -1, *[1] * len(kernel)) if bias else result
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        twice = cls((2, 2), ((0, 0), (0, 0)), (0, 0), (1, 1))
+        uneven = cls((2, 1), ((1, 0), (0, 1)), (1, 0), (1, 2), groups=2)
+        line = cls((3,), ((1, 1),), (1,), (1,))
+        volume = cls((2, 2, 2), ((1, 1),) * 3, (0, 0, 0), (1, 1, 1))
+        return [
+            sample(twice, "f32[2, 3, 4, 3]", "f32[3, 5, 2, 2]", "f32[5]"),
+            sample(uneven, "f32[1, 4, 3, 4]", "f32[4, 3, 3, 2]"),
+            sample(line, "f32[2, 2, 5]", "f32[2, 3, 4]", "f32[3]"),
+            sample(volume, "f32[1, 2, 2, 3, 2]", "f32[2, 2, 3, 3, 3]"),
+        ]
+
+
+@layer("conv_transpose")
+def conv_transpose(
+    context: LayerContext,
+    x: Node,
+    filters: int,
+    kernel: Ints = 2,
+    stride: Ints = 2,
+    pad: Padding = "valid",
+    output_pad: Ints = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+    bias: bool = True,
+) -> Node:
+    """Transposed convolution; with `pad=same` the output is `stride` times as large."""
+    rank = x.type.rank - 2
+    if rank not in (1, 2, 3):
+        raise TypeRuleError(f"'conv_transpose' needs [N, C, ...] of 3 to 5 axes, not {x.type}.", 0)
+    channels = int_size(x.type.shape[1])
+    if groups < 1 or channels % groups or filters % groups:
+        raise TypeRuleError(
+            f"'conv_transpose' cannot split {channels} input and {filters} output channels "
+            f"into {groups} groups."
+        )
+    size, steps = spread("kernel", kernel, rank), spread("stride", stride, rank)
+    gaps, extra = spread("dilation", dilation, rank), spread("output_pad", output_pad, rank)
+    if pad == "same":
+        spare = [(k - 1) * d + 1 - s for k, s, d in zip(size, steps, gaps, strict=True)]
+        pads = tuple((max(each, 0) // 2, (max(each, 0) + 1) // 2) for each in spare)
+        extra = tuple(max(-each, 0) for each in spare)
+    else:
+        pads = tuple((p, p) for p in spread("pad", 0 if pad == "valid" else pad, rank))
+    taps = int(np.prod(size))
+    fans = Initializer(
+        "he_normal", fan_in=channels // groups * taps, fan_out=filters // groups * taps
+    )
+    weight = context.param("weight", (channels, filters // groups, *size), fans)
+    rest = (context.param("bias", (filters,), Initializer()),) if bias else ()
+    return ConvTranspose(steps, pads, extra, gaps, groups)(x, weight, *rest)
