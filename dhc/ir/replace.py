@@ -7,12 +7,15 @@ from dataclasses import fields
 
 from dhc.ir.scalar import (
     Binary,
+    Cast,
     Compare,
+    Reduce,
     Scalar,
     Select,
     Unary,
     Var,
     binary,
+    cast,
     compare,
     select,
     unary,
@@ -40,6 +43,11 @@ def map_children(expression: Scalar, done: Mapping[Scalar, Scalar]) -> Scalar:
             return compare(relation, done[left], done[right])
         case Select(condition, then, otherwise):
             return select(done[condition], done[then], done[otherwise])
+        case Cast(operand, dtype, saturate):
+            return cast(done[operand], dtype, saturate)
+        case Reduce(kind, axes, body):
+            assert all(done[axis] is axis for axis in axes), "a bound variable cannot be replaced"
+            return Reduce(kind, axes, done[body])
     arguments = [_map_field(getattr(expression, f.name), done) for f in fields(expression)]
     return type(expression)(*arguments)
 

@@ -32,9 +32,7 @@ def transform(graph: Graph, step: Transform) -> Graph:
     )
 
 
-def _carry(
-    origins: dict[Node, tuple[Origin, ...]], found: tuple[Origin, ...], root: Node
-) -> None:
+def _carry(origins: dict[Node, tuple[Origin, ...]], found: tuple[Origin, ...], root: Node) -> None:
     """Gives `found` to a new node and to those behind it that have no origin yet."""
     if not found:
         return
