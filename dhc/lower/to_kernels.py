@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dhc.ir.evaluate import reduce_identity
-from dhc.ir.graph import Node
+from dhc.ir.graph import Literal_, Node
 from dhc.ir.kernel import Assign, Declare, For, If, Kernel, Statement, Store
 from dhc.ir.replace import map_children
 from dhc.ir.scalar import (
@@ -86,13 +86,12 @@ def kernel_of(
     """Returns the kernel that computes a node.
 
     Args:
-        node: What to compute; its operator defines elements or loops.
+        node: What to compute; its operator defines elements or loops. A literal is stored.
         name: The kernel's name.
         schedule: How the output's axes become loops.
         buffers: The result's buffer and one for each input; dense row-major ones if not given.
         halos: How many zeros lie around each input along each axis; none if not given.
     """
-    assert isinstance(node.op, Operator)
     types = (node.type, *(source.type for source in node.inputs))
     names = ("out", *(f"in{i}" for i in range(len(node.inputs))))
     used = buffers or tuple(row_major(n, t) for n, t in zip(names, types, strict=True))
@@ -111,6 +110,8 @@ def definition(
     node: Node, buffers: tuple[Buffer, ...], halos: tuple[tuple[int, ...], ...]
 ) -> Scalar:
     """Returns the element of a node at `output_axes`, reading these buffers."""
+    if isinstance(node.op, Literal_):
+        return lift(node.op.value, node.op.dtype)
     assert isinstance(node.op, Operator)
     types = [source.type for source in node.inputs]
     operands = map(BufferOperand, buffers[1:], types, halos)

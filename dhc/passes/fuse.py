@@ -75,7 +75,12 @@ class _Grouping:
                 self._add(group, node, prologue=False)
             self._group[node] = group
         found = {id(group): group for group in self._group.values()}
-        return [group for group in found.values() if len(group.members) > 1]
+        return [group for group in found.values() if self._makes_region(group)]
+
+    def _makes_region(self, group: _Group) -> bool:
+        """Whether a group gains from being a region: one operator does where it takes a literal."""
+        takes_literal = any(isinstance(source.op, Literal_) for source in group.root.inputs)
+        return len(group.members) > 1 or (takes_literal and self._may_fuse(group.root))
 
     def _joinable(self, node: Node) -> _Group | None:
         if node in self._outputs or not self._may_fuse(node):
