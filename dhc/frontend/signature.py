@@ -82,7 +82,7 @@ def _of_operator(operator: type) -> Signature:
 
 
 @lru_cache(maxsize=1024)
-def layer_signature(function: Callable[..., Node]) -> Signature:
+def layer_signature(function: Callable[..., object]) -> Signature:
     """The parameters of a layer's function, without the context."""
     hints = get_type_hints(function, include_extras=True)
     tensors: list[Parameter] = []

@@ -284,7 +284,7 @@ class Layer:
     """A callable of the language that owns weights or picks among operators."""
 
     name: str
-    function: Callable[..., Node]
+    function: Callable[..., Node | tuple[Node, ...]]
     doc: str
 
 
@@ -292,7 +292,7 @@ operators: dict[str, type[Operator]] = {}
 layers: dict[str, Layer] = {}
 
 O = TypeVar("O", bound=Operator)  # noqa: E741
-F = TypeVar("F", bound=Callable[..., Node])
+F = TypeVar("F", bound=Callable[..., Node | tuple[Node, ...]])
 
 
 @dataclass_transform(frozen_default=True)

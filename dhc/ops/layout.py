@@ -1,0 +1,150 @@
+"""Layers that write shapes and places as people do: -1, 0, negative starts, parts of an axis."""
+
+from __future__ import annotations
+
+import math
+
+from dhc.ir.graph import Node
+from dhc.ir.size import Expr, Size
+from dhc.ops.base import Axis, LayerContext, TypeRuleError, layer, normalize_axis
+from dhc.ops.conv import int_size
+from dhc.ops.movement import Borders, Pad, reversed_axes, slice_axis
+from dhc.ops.shape import Concat, Reshape
+
+
+@layer("reshape")
+def reshape(context: LayerContext, x: Node, shape: tuple[Size, ...]) -> Node:
+    """The same elements under another shape: 0 keeps the axis of that number, -1 takes the rest."""
+    whole = x.type.shape
+    known: list[Size] = []
+    for axis, size in enumerate(shape):
+        if size == 0 and axis >= len(whole):
+            raise TypeRuleError(f"'reshape' has 0 for axis {axis}, which {x.type} lacks.", 0)
+        known.append(whole[axis] if size == 0 else size)
+    if known.count(-1) > 1:
+        raise TypeRuleError("'reshape' takes -1 for one axis only.")
+    if -1 in known:
+        at = known.index(-1)
+        known[at] = _left_over(x, [size for size in known if size != -1])
+    return Reshape(tuple(known))(x)
+
+
+def _left_over(x: Node, taken: list[Size]) -> Size:
+    """The size that remains for -1: the elements of x, divided by the other sizes."""
+    rest, divisor = list(x.type.shape), 1
+    for size in taken:
+        if size in rest:
+            rest.remove(size)
+        elif isinstance(size, Expr):
+            raise TypeRuleError(f"'reshape' cannot divide {x.type} by {size}.", 0)
+        else:
+            divisor *= size
+    total: Size = math.prod(rest)
+    if isinstance(total, int) and total % max(divisor, 1):
+        raise TypeRuleError(f"'reshape' cannot split {x.type} into parts of {divisor}.", 0)
+    return total // max(divisor, 1)
+
+
+@layer("squeeze")
+def squeeze(context: LayerContext, x: Node, axis: Axis | tuple[Axis, ...] = ()) -> Node:
+    """Drops axes of size 1: the named ones, or all."""
+    shape = x.type.shape
+    axes = _axes("squeeze", axis, len(shape)) or [a for a, s in enumerate(shape) if s == 1]
+    for each in axes:
+        if shape[each] != 1:
+            raise TypeRuleError(f"'squeeze' cannot drop axis {each}, which has {shape[each]}.", 0)
+    return Reshape(tuple(size for a, size in enumerate(shape) if a not in axes))(x)
+
+
+@layer("unsqueeze")
+def unsqueeze(context: LayerContext, x: Node, axis: int | tuple[int, ...]) -> Node:
+    """Adds axes of size 1, so that they have these numbers in the result."""
+    count = 1 if isinstance(axis, int) else len(axis)
+    axes = _axes("unsqueeze", axis, x.type.rank + count)
+    rest = iter(x.type.shape)
+    return Reshape(tuple(1 if a in axes else next(rest) for a in range(x.type.rank + count)))(x)
+
+
+@layer("stack")
+def stack(context: LayerContext, *inputs: Node, axis: int = 0) -> Node:
+    """Tensors of one shape, one after another along a new axis."""
+    grown = [unsqueeze(context, x, axis) for x in inputs]
+    return Concat(normalize_axis("stack", axis, grown[0].type.rank))(*grown)
+
+
+@layer("slice")
+def slice(
+    context: LayerContext,
+    x: Node,
+    axis: Axis,
+    start: Size | None = None,
+    stop: Size | None = None,
+    step: int = 1,
+) -> Node:
+    """Elements `start` to before `stop` of an axis, as in Python: -1 is the last element."""
+    if step == 0:
+        raise TypeRuleError("'slice' cannot take steps of 0.")
+    place = normalize_axis("slice", axis, x.type.rank)
+    whole = x.type.shape[place]
+    first, last = (0, whole) if step > 0 else (whole - 1, -1)
+    begin = first if start is None else _place(start, whole, step)
+    end = last if stop is None else _place(stop, whole, step)
+    return slice_axis(x, place, begin, end, step)
+
+
+def _place(value: Size, whole: Size, step: int) -> Size:
+    """A start or stop, counted from the front and, where sizes are known, inside the axis."""
+    place = value + whole if isinstance(value, int) and value < 0 else value
+    if isinstance(place, int) and isinstance(whole, int):
+        return min(max(place, 0), whole) if step > 0 else min(max(place, -1), whole - 1)
+    return place
+
+
+@layer("split")
+def split(
+    context: LayerContext, x: Node, parts: int | tuple[int, ...], axis: Axis = 1
+) -> tuple[Node, ...]:
+    """An axis cut into so many equal parts, or into parts of these sizes."""
+    place = normalize_axis("split", axis, x.type.rank)
+    whole = int_size(x.type.shape[place])
+    if isinstance(parts, int) and (parts < 1 or whole % parts):
+        raise TypeRuleError(f"'split' cannot cut {whole} elements into {parts} equal parts.", 0)
+    sizes = (whole // parts,) * parts if isinstance(parts, int) else parts
+    if sum(sizes) != whole:
+        raise TypeRuleError(f"'split' has parts of {sum(sizes)} elements, not {whole}.", 0)
+    starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    return tuple(slice_axis(x, place, s, s + n) for s, n in zip(starts, sizes, strict=True))
+
+
+@layer("flip")
+def flip(context: LayerContext, x: Node, axis: Axis | tuple[Axis, ...] = -2) -> Node:
+    """The elements in the opposite order along an axis; the image upside down unless given."""
+    return reversed_axes(x, _axes("flip", axis, x.type.rank))
+
+
+@layer("pad")
+def pad(
+    context: LayerContext,
+    x: Node,
+    amount: int | tuple[int | tuple[int, int], ...],
+    mode: Borders = "constant",
+    value: float = 0.0,
+) -> Node:
+    """Elements around the last axes.
+
+    One number goes around H and W; a list has a number, or a pair [before, after], for each of as
+    many last axes.
+    """
+    listed = (amount, amount) if isinstance(amount, int) else amount
+    pairs = tuple((each, each) if isinstance(each, int) else each for each in listed)
+    if len(pairs) > x.type.rank:
+        raise TypeRuleError(f"'pad' has amounts for {len(pairs)} axes, not {x.type.rank}.", 0)
+    return Pad((*((0, 0),) * (x.type.rank - len(pairs)), *pairs), mode, value)(x)
+
+
+def _axes(name: str, axis: int | tuple[int, ...], rank: int) -> list[int]:
+    axes = (axis,) if isinstance(axis, int) else axis
+    found = [normalize_axis(name, each, rank) for each in axes]
+    if len(set(found)) != len(found):
+        raise TypeRuleError(f"'{name}' names an axis twice.", 0)
+    return found

@@ -1,0 +1,383 @@
+"""Operators that take elements from elsewhere: slices, padding, repetition, lookup by index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from dhc.ir.graph import Input, Node
+from dhc.ir.scalar import Number, Scalar, cast, maximum, minimum, select
+from dhc.ir.scalar import index as to_index
+from dhc.ir.size import Shape, Size, ceil_divide, static
+from dhc.ir.types import DType, Tensor
+from dhc.ops.base import (
+    Array,
+    Axis,
+    Index,
+    Onnx,
+    Operand,
+    OperatorKind,
+    Structured,
+    TypeRuleError,
+    broadcast_shapes,
+    normalize_axis,
+    op,
+    size_scalar,
+)
+from dhc.ops.sample import Sample, sample
+
+Borders = Literal["constant", "reflect", "replicate", "wrap"]
+_NUMPY_BORDERS: dict[str, Literal["reflect", "edge", "wrap"]] = {
+    "reflect": "reflect", "replicate": "edge", "wrap": "wrap",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Movement(Structured):
+    """The base of operators whose result has elements of the input and perhaps a constant."""
+
+    kind: ClassVar[OperatorKind] = "movement"
+    inlines_producers: ClassVar[bool] = True
+
+
+@op("expand", onnx=Onnx("Expand", since=13))
+class Expand(Movement):
+    """The tensor repeated along axes that it lacks or that have size 1."""
+
+    shape: tuple[Size, ...]
+
+    def infer(self, x: Tensor) -> Tensor:
+        if broadcast_shapes(self.name, [x.shape, self.shape]) != self.shape:
+            raise TypeRuleError(f"'expand' cannot bring {x} to [{_text(self.shape)}].", 0)
+        return x.with_shape(self.shape)
+
+    def element(self, out: Tensor, index: Index, x: Operand) -> Scalar:
+        return x.broadcast(index)
+
+    def numpy(self, x: Array) -> Array:
+        return np.broadcast_to(x, static(self.shape))
+
+    def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
+        from dhc.ops.reduce import sum_to_shape
+
+        return (sum_to_shape(upstream, x.type.shape),)
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        return [sample(cls((2, 3, 4)), "f32[3, 1]")]
+
+
+@op("tile", onnx=Onnx("Tile", since=13))
+class Tile(Movement):
+    """The whole tensor repeated so many times along each axis."""
+
+    repeats: tuple[int, ...]
+
+    def infer(self, x: Tensor) -> Tensor:
+        if len(self.repeats) != x.rank or min(self.repeats, default=1) < 1:
+            raise TypeRuleError(f"'tile' needs a positive number for each axis of {x}.", 0)
+        return x.with_shape(tuple(s * r for s, r in zip(x.shape, self.repeats, strict=True)))
+
+    def element(self, out: Tensor, index: Index, x: Operand) -> Scalar:
+        return x[tuple(i % size_scalar(s) for i, s in zip(index, x.type.shape, strict=True))]
+
+    def numpy(self, x: Array) -> Array:
+        return np.tile(x, self.repeats)
+
+    def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
+        from dhc.ops.reduce import ReduceSum
+        from dhc.ops.shape import Reshape
+
+        pairs = zip(self.repeats, x.type.shape, strict=True)
+        apart = Reshape(tuple(size for pair in pairs for size in pair))(upstream)
+        return (ReduceSum(tuple(range(0, 2 * x.type.rank, 2)))(apart),)
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        return [sample(cls((2, 1, 3)), "f32[2, 3, 2]")]
+
+
+# ---- parts and their opposite ----------------------------------------------------------------
+
+
+@op("slice", onnx=Onnx("Slice", since=13))
+class Slice(Movement):
+    """Element `start + i * step` along each axis, for `i` below `size`."""
+
+    start: tuple[Size, ...]
+    size: tuple[Size, ...]
+    step: tuple[int, ...]
+
+    def infer(self, x: Tensor) -> Tensor:
+        if not len(self.start) == len(self.size) == len(self.step) == x.rank:
+            raise TypeRuleError(
+                f"'slice' needs a start, a size and a step for each axis of {x}.", 0
+            )
+        for axis in range(x.rank):
+            self._check(x.shape[axis], axis)
+        return x.with_shape(self.size)
+
+    def _check(self, whole: Size, axis: int) -> None:
+        first, count = self.start[axis], self.size[axis]
+        last = first + (count - 1) * self.step[axis]
+        if isinstance(count, int) and count < 1:
+            raise TypeRuleError(f"'slice' takes nothing from axis {axis}.", 0)
+        for place in (first, last):
+            outside = isinstance(place, int) and place < 0
+            beyond = whole - place
+            if outside or (isinstance(beyond, int) and beyond < 1):
+                raise TypeRuleError(
+                    f"'slice' takes element {place} of axis {axis}, which has {whole} elements.", 0
+                )
+
+    def element(self, out: Tensor, index: Index, x: Operand) -> Scalar:
+        parts = zip(index, self.start, self.step, strict=True)
+        return x[tuple(i * step + size_scalar(start) for i, start, step in parts)]
+
+    def numpy(self, x: Array) -> Array:
+        picks = zip(static(self.start), static(self.size), self.step, strict=True)
+        for axis, (start, size, step) in enumerate(picks):
+            x = np.take(x, start + step * np.arange(size), axis=axis)
+        return x
+
+    def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
+        return (Embed(self.start, x.type.shape, self.step)(upstream),)
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        return [
+            sample(cls((1, 0, 5), (2, 2, 3), (1, 2, -2)), "f32[4, 3, 6]"),
+            sample(cls((0,), (2,), (3,)), "i32[5]"),
+        ]
+
+
+@op("embed")
+class Embed(Movement):
+    """A tensor of zeros with the input put at `start + i * step` along each axis."""
+
+    start: tuple[Size, ...]
+    shape: tuple[Size, ...]
+    step: tuple[int, ...]
+
+    def infer(self, x: Tensor) -> Tensor:
+        Slice(self.start, x.shape, self.step)(_placeholder(x.with_shape(self.shape)))
+        return x.with_shape(self.shape)
+
+    def element(self, out: Tensor, index: Index, x: Operand) -> Scalar:
+        parts = zip(index, self.start, self.step, strict=True)
+        where = [self._source(i - size_scalar(start), step) for i, start, step in parts]
+        guard = to_index(0).equals(0)
+        for (place, meets), size in zip(where, x.type.shape, strict=True):
+            guard = guard & meets & (place >= 0) & (place < size_scalar(size))
+        return x.read(tuple(place for place, _ in where), guard)
+
+    def _source(self, distance: Scalar, step: int) -> tuple[Scalar, Scalar]:
+        """The element that lies at a distance from the start, and whether one does."""
+        ahead, stride = (distance, step) if step > 0 else (-distance, -step)
+        return ahead // stride, (ahead % stride).equals(0)
+
+    def numpy(self, x: Array) -> Array:
+        result = np.zeros(static(self.shape), x.dtype)
+        parts = zip(static(self.start), x.shape, self.step, strict=True)
+        result[np.ix_(*(start + step * np.arange(size) for start, size, step in parts))] = x
+        return result
+
+    def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
+        return (Slice(self.start, x.type.shape, self.step)(upstream),)
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        return [sample(cls((1, 5), (4, 6), (2, -2)), "f32[2, 3]")]
+
+
+# ---- padding ---------------------------------------------------------------------------------
+
+
+@op("pad", onnx=Onnx("Pad", since=18))
+class Pad(Movement):
+    """The tensor with elements before and after each axis.
+
+    Attributes:
+        pads: How many (before, after) each axis.
+        mode: `constant` puts `value`; `reflect` mirrors at the outermost element, `replicate`
+            repeats it, and `wrap` goes on at the other end.
+    """
+
+    pads: tuple[tuple[int, int], ...]
+    mode: Borders = "constant"
+    value: float = 0.0
+
+    def infer(self, x: Tensor) -> Tensor:
+        if len(self.pads) != x.rank or any(n < 0 for pair in self.pads for n in pair):
+            raise TypeRuleError(f"'pad' needs two numbers from 0 on for each axis of {x}.", 0)
+        for axis, (size, pair) in enumerate(zip(x.shape, self.pads, strict=True)):
+            room = {"reflect": size - 1, "wrap": size}.get(self.mode)
+            if isinstance(room, int) and max(pair) > room:
+                raise TypeRuleError(
+                    f"'pad' can {self.mode} at most {room} elements of axis {axis}, "
+                    f"not {max(pair)}.",
+                    0,
+                )
+        sizes = zip(x.shape, self.pads, strict=True)
+        return x.with_shape(tuple(size + before + after for size, (before, after) in sizes))
+
+    def element(self, out: Tensor, index: Index, x: Operand) -> Scalar:
+        where = tuple(i - before for i, (before, _) in zip(index, self.pads, strict=True))
+        if self.mode == "constant":
+            return x.padded(where, self._fill(x.type.dtype))
+        sizes = [size_scalar(size) for size in x.type.shape]
+        folded = [
+            i if pair == (0, 0) else self._fold(i, size)
+            for i, size, pair in zip(where, sizes, self.pads, strict=True)
+        ]
+        return x[tuple(folded)]
+
+    def _fill(self, dtype: DType) -> Number:
+        return self.value if dtype.is_float else int(self.value)
+
+    def _fold(self, i: Scalar, size: Scalar) -> Scalar:
+        """The place inside the tensor that an outside place shows."""
+        match self.mode:
+            case "replicate":
+                return minimum(maximum(i, 0), size - 1)
+            case "wrap":
+                return i % size
+        mirrored = maximum(i, to_index(0) - i)
+        return minimum(mirrored, (size - 1) * 2 - mirrored)
+
+    def numpy(self, x: Array) -> Array:
+        if self.mode == "constant":
+            return np.pad(x, self.pads, constant_values=self._fill(DType.F64))
+        padded: Array = np.pad(x, self.pads, mode=_NUMPY_BORDERS[self.mode])
+        return padded
+
+    def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
+        if self.mode != "constant":
+            raise NotImplementedError(f"'pad' with mode={self.mode} has no gradient yet")
+        start = tuple(before for before, _ in self.pads)
+        return (Slice(start, x.type.shape, (1,) * x.type.rank)(upstream),)
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        pads = ((0, 0), (2, 1), (0, 3))
+        modes: tuple[Borders, ...] = ("reflect", "replicate", "wrap")
+        constant = sample(cls(pads, value=1.5), "f32[2, 3, 4]")
+        return [constant, *(sample(cls(pads, mode), "f32[2, 3, 4]") for mode in modes)]
+
+
+# ---- lookup ----------------------------------------------------------------------------------
+
+
+@op("gather", onnx=Onnx("Gather", since=13))
+class Gather(Movement):
+    """Entries of `x` along an axis, by their numbers; an entry that is not there has zeros.
+
+    The axis is replaced by the axes of `indices`, whose negative numbers count from the end.
+    """
+
+    axis: Axis = 0
+
+    def infer(self, x: Tensor, indices: Tensor) -> Tensor:
+        axis = normalize_axis(self.name, self.axis, x.rank)
+        _require_integers(self.name, indices)
+        return x.with_shape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
+
+    def element(self, out: Tensor, index: Index, x: Operand, indices: Operand) -> Scalar:
+        axis = self.axis % x.type.rank
+        end = axis + indices.type.rank
+        entry = _from_front(indices[index[axis:end]], x.type.shape[axis])
+        return x.padded((*index[:axis], entry, *index[end:]))
+
+    def numpy(self, x: Array, indices: Array) -> Array:
+        count = x.shape[self.axis]
+        valid = (indices >= -count) & (indices < count)
+        axis = self.axis % x.ndim
+        taken = np.take(x, np.where(valid, indices, 0).astype(np.int64), axis=axis)
+        trailing = (1,) * (x.ndim - axis - 1)
+        return np.where(valid.reshape((*valid.shape, *trailing)), taken, x.dtype.type(0))
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        ranges = ((-2.0, 2.0), (-4.0, 4.0))
+        return [
+            sample(cls(1), "f32[2, 4, 3]", "i64[5]", ranges=ranges),
+            sample(cls(0), "f32[4, 3]", "i32[2, 3]", ranges=ranges),
+            sample(cls(-1), "f32[2, 4]", "i64[]", ranges=ranges),
+        ]
+
+
+@op("gather_elements", onnx=Onnx("GatherElements", since=13))
+class GatherElements(Movement):
+    """The element of `x` at each place, but with the number in `indices` along one axis."""
+
+    axis: Axis = -1
+
+    def infer(self, x: Tensor, indices: Tensor) -> Tensor:
+        normalize_axis(self.name, self.axis, x.rank)
+        _require_integers(self.name, indices)
+        if indices.rank != x.rank:
+            raise TypeRuleError(f"'gather_elements' needs indices of {x.rank} axes.", 1)
+        return x.with_shape(indices.shape)
+
+    def element(self, out: Tensor, index: Index, x: Operand, indices: Operand) -> Scalar:
+        axis = self.axis % x.type.rank
+        entry = _from_front(indices[index], x.type.shape[axis])
+        return x.padded((*index[:axis], entry, *index[axis + 1 :]))
+
+    def numpy(self, x: Array, indices: Array) -> Array:
+        count = x.shape[self.axis]
+        valid = (indices >= -count) & (indices < count)
+        where = [slice(0, size) for size in indices.shape]
+        where[self.axis] = slice(None)
+        safe = np.where(valid, indices, 0).astype(np.int64)
+        taken = np.take_along_axis(x[tuple(where)], safe, axis=self.axis)
+        return np.where(valid, taken, x.dtype.type(0))
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        ranges = ((-2.0, 2.0), (-5.0, 5.0))
+        return [sample(cls(1), "f32[2, 5, 3]", "i64[2, 4, 2]", ranges=ranges)]
+
+
+def _require_integers(name: str, indices: Tensor) -> None:
+    if not indices.dtype.is_integer:
+        hint = "convert them with cast(...)"
+        raise TypeRuleError(f"'{name}' needs whole numbers as indices, not {indices}.", 1, hint)
+
+
+def _from_front(entry: Scalar, count: Size) -> Scalar:
+    """A number that counts from the front, whichever end it counted from."""
+    place = cast(entry, DType.I64)
+    return select(place < 0, place + size_scalar(count), place) if entry.dtype.is_signed else place
+
+
+# ---- helpers ---------------------------------------------------------------------------------
+
+
+def slice_axis(x: Node, axis: int, start: Size, stop: Size, step: int = 1) -> Node:
+    """Returns `x[..., start:stop:step, ...]` for a start and a stop that count from the front."""
+    shape = x.type.shape
+    count = ceil_divide(stop - start, step) if step > 0 else ceil_divide(start - stop, -step)
+    starts: list[Size] = [0] * len(shape)
+    sizes, steps = list(shape), [1] * len(shape)
+    starts[axis], sizes[axis], steps[axis] = start, count, step
+    return Slice(tuple(starts), tuple(sizes), tuple(steps))(x)
+
+
+def reversed_axes(x: Node, axes: Sequence[int]) -> Node:
+    """Returns the tensor with its elements in the opposite order along some axes."""
+    shape = x.type.shape
+    start = tuple(size - 1 if axis in axes else 0 for axis, size in enumerate(shape))
+    step = tuple(-1 if axis in axes else 1 for axis in range(len(shape)))
+    return Slice(start, shape, step)(x)
+
+
+def _placeholder(type: Tensor) -> Node:
+    return Input("x", type)()
+
+
+def _text(shape: Shape) -> str:
+    return ", ".join(map(str, shape))
