@@ -23,6 +23,7 @@ from dhc.frontend.inputs import (
     split_tensors,
     take_pin,
 )
+from dhc.frontend.limits import check_shape
 from dhc.frontend.naming import Paths, Place
 from dhc.frontend.scope import Scope
 from dhc.frontend.shapes import InputTypes
@@ -180,16 +181,14 @@ class Applier(Evaluator):
                 lambda others: self._apply_primitive(callee, others, tuple(rest), span, shared),
             )
             raise explain_shapes(self, Failure(problem, site, attributes)) from None
-        return self._recorded(result, Origin(span, context.shown_path))
-
-    def _recorded(self, result: object, origin: Origin) -> Value:
-        if isinstance(result, Node):
-            self.state.record(result, origin)
-            return result
-        assert isinstance(result, tuple), "a layer returns a node or several"
-        for node in result:
-            self.state.record(node, origin)
-        return Bundle(result)
+        except (ValueError, ArithmeticError) as problem:
+            message = f"'{callee.name}' cannot take these arguments: {problem}."
+            raise error("arguments", message, span) from problem
+        nodes = result if isinstance(result, tuple) else (result,)
+        for node in nodes:
+            check_shape(f"'{callee.name}' would give", node.type, span)
+            self.state.record(node, Origin(span, context.shown_path))
+        return Bundle(nodes) if isinstance(result, tuple) else nodes[0]
 
     def _tensor_inputs(
         self, callee: Primitive, signature: Signature, tensors: list[Given], span: Span
@@ -382,7 +381,7 @@ def _run(
     context: WeightContext,
     nodes: list[Node],
     attributes: dict[str, object],
-) -> object:
+) -> Node | tuple[Node, ...]:
     if isinstance(target, Layer):
         return target.function(context, *nodes, **attributes)
     return target(**attributes)(*nodes)

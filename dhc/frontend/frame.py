@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from dhc.errors import Related
 from dhc.frontend import ast
 from dhc.frontend.fail import error
+from dhc.frontend.limits import check_shape
 from dhc.frontend.naming import Paths, Place
 from dhc.frontend.scope import Scope
 from dhc.frontend.values import Given, Value
@@ -123,6 +124,7 @@ class WeightContext:
     ) -> Node:
         """A new parameter, or the same one where its layer is shared."""
         path = f"{self.path}.{name}"
+        check_shape(f"The weight '{path}' would be", Tensor(dtype, shape), self._span)
         node = Param(path, Tensor(dtype, shape), initializer, trainable)()
         known = self._state.params.setdefault(path, node)
         if known is not node:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dhc.errors import DhcError, Diagnostic
+import math
+
+from dhc.errors import DhcError
+from dhc.frontend.fail import error
+from dhc.ir.types import Tensor
 from dhc.source import Span
 
 MAX_STEPS = 300_000  # expressions evaluated for one entry of a file
 MAX_CALL_DEPTH = 64  # functions and blocks inside each other
 MAX_ITEMS = 100_000  # of a list, turns of a loop, characters of a string
 MAX_INTEGER = 2**63 - 1
+MAX_ELEMENTS = 2**40  # of one tensor
 
 
 class Budget:
@@ -36,13 +41,23 @@ class Budget:
 
 
 def too_much(message: str, span: Span, label: str = "here") -> DhcError:
-    return DhcError(Diagnostic("limit", message, span, label))
+    return error("limit", message, span, label)
 
 
 def check_count(count: int, what: str, span: Span) -> None:
     """Refuses lists, strings and loops beyond `MAX_ITEMS`."""
     if count > MAX_ITEMS:
         raise too_much(f"{what} of {count} is too long; the limit is {MAX_ITEMS}.", span)
+
+
+def check_shape(what: str, type: Tensor, span: Span) -> None:
+    """Refuses tensors with a size below 1 and those that no machine can hold."""
+    known = [size for size in type.shape if isinstance(size, int)]
+    if any(size < 1 for size in known):
+        message = f"{what} {type}; every size must be at least 1."
+        raise error("shape-mismatch", message, span)
+    if math.prod(known) > MAX_ELEMENTS:
+        raise too_much(f"{what} {type}, which has too many elements.", span)
 
 
 def check_number(value: int | float, span: Span) -> int | float:
