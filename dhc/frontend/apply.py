@@ -184,11 +184,11 @@ class Applier(Evaluator):
         except (ValueError, ArithmeticError) as problem:
             message = f"'{callee.name}' cannot take these arguments: {problem}."
             raise error("arguments", message, span) from problem
-        nodes = result if isinstance(result, tuple) else (result,)
-        for node in nodes:
+        made = result if isinstance(result, tuple) else (result,)
+        for node in made:
             check_shape(f"'{callee.name}' would give", node.type, span)
             self.state.record(node, Origin(span, context.shown_path))
-        return Bundle(nodes) if isinstance(result, tuple) else nodes[0]
+        return Bundle(made) if isinstance(result, tuple) else made[0]
 
     def _tensor_inputs(
         self, callee: Primitive, signature: Signature, tensors: list[Given], span: Span
