@@ -19,7 +19,7 @@ class CpuBackend(StagedBackend):
     """Generates LLVM text and compiles it in this process.
 
     Options of its target: `isa` limits the vector units to `avx2` or `generic`; `portable` uses
-    threads that need no futex.
+    threads that need no futex; `profile` keeps the cycles of each step.
     """
 
     name: ClassVar[str] = "cpu"
@@ -48,7 +48,8 @@ class CpuBackend(StagedBackend):
     def codegen(self, plan: Plan) -> Source:
         from dhc.backends.cpu.module import print_module
 
-        return Source({f"{plan.name}.ll": print_module(plan, self.isa)}, plan)
+        profile = bool(self.target.options.get("profile", False))
+        return Source({f"{plan.name}.ll": print_module(plan, self.isa, profile)}, plan)
 
     def build(self, source: Source) -> Executable:
         from dhc.backends.cpu.executable import CpuExecutable

@@ -32,7 +32,8 @@ class CpuExecutable:
         self._pool = pool
         self._block = weight_block(plan)
         self._weights = allocate(self._block.bytes + SLACK)
-        self._arenas = ArenaPool(_aligned(plan.arena_bytes + SLACK) + barrier_bytes())
+        stamps = 8 * (len(plan.steps) + 1)
+        self._arenas = ArenaPool(_aligned(plan.arena_bytes + SLACK) + barrier_bytes() + stamps)
         self._inputs, self._outputs = plan.by_role("input"), plan.by_role("output")
 
     def load(self, weights: Mapping[str, Array]) -> None:
@@ -51,6 +52,17 @@ class CpuExecutable:
         finally:
             self._arenas.give_back(arena)
         return {slot.label: array for slot, array in zip(self._outputs, made, strict=True)}
+
+    def profile(self) -> list[tuple[str, str, int]]:
+        """Returns kernel, layer and cycles of each step of the last call, if built to profile."""
+        arena = self._arenas.take()
+        start = _aligned(self._plan.arena_bytes + SLACK) + barrier_bytes()
+        stamps = arena[start : start + 8 * (len(self._plan.steps) + 1)].view(np.int64).copy()
+        self._arenas.give_back(arena)
+        return [
+            (step.kernel.name, step.origin.path, int(stamps[k + 1] - stamps[k]))
+            for k, step in enumerate(self._plan.steps)
+        ]
 
     def _bases(self, arena: Bytes, arrays: list[Array]) -> Array:
         bases = np.empty(FIRST_ARRAY + len(arrays), np.uint64)

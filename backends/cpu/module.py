@@ -56,8 +56,11 @@ def array_slots(plan: Plan) -> tuple[Slot, ...]:
     return (*plan.by_role("input"), *plan.by_role("output"))
 
 
-def print_module(plan: Plan, isa: Isa) -> str:
-    """Returns the module's text; the same plan gives the same text."""
+def print_module(plan: Plan, isa: Isa, profile: bool = False) -> str:
+    """Returns the module's text; the same plan gives the same text.
+
+    With `profile` the first worker writes the cycle counter before and after each step.
+    """
     functions: dict[str, FunctionText] = {}
     for step in plan.steps:
         if step.kernel.name not in functions:
@@ -68,7 +71,7 @@ def print_module(plan: Plan, isa: Isa) -> str:
         "\n".join(sorted(declarations)),
         *(function.text() for function in functions.values()),
         _BARRIER,
-        _entry(plan),
+        _entry(plan, profile),
         'attributes #0 = { noinline nounwind "prefer-vector-width"="512" }',
     ]
     return "\n".join(parts) + "\n"
@@ -81,7 +84,7 @@ def _function(step: Launch, isa: Isa) -> FunctionText:
     return step.kernel.function(isa)
 
 
-def _entry(plan: Plan) -> str:
+def _entry(plan: Plan, profile: bool) -> str:
     """The function that each worker calls: all steps, with a barrier after each."""
     weights = weight_block(plan)
     arrays = {slot.name: FIRST_ARRAY + k for k, slot in enumerate(array_slots(plan))}
@@ -95,6 +98,7 @@ def _entry(plan: Plan) -> str:
     ]
     for slot in plan.slots:
         lines += _address(slot, arrays, weights)
+    lines += _stamp(0) if profile else []
     for number, step in enumerate(plan.steps):
         operands = ", ".join(f"ptr %{name}" for name in step.operands)
         call = f"  call void @{step.kernel.name}({operands}, i64 %worker, i64 %workers)"
@@ -102,7 +106,18 @@ def _entry(plan: Plan) -> str:
         last = number == len(plan.steps) - 1
         if not last and not getattr(step.kernel, "joins_next", False):
             lines.append("  call void @barrier(ptr %barrier, i64 %workers)")
+        lines += _stamp(number + 1) if profile else []
     return "\n".join([*lines, "  ret void", "}", ""])
+
+
+def _stamp(number: int) -> list[str]:
+    """Writes the cycle counter after the barrier's counters; all workers write about the same."""
+    place = barrier_bytes() + 8 * number
+    return [
+        f"  %stamp{number} = getelementptr i8, ptr %barrier, i64 {place}",
+        f"  %cycles{number} = call i64 @llvm.readcyclecounter()",
+        f"  store i64 %cycles{number}, ptr %stamp{number}",
+    ]
 
 
 def _address(slot: Slot, arrays: dict[str, int], weights: WeightBlock) -> list[str]:
@@ -125,6 +140,7 @@ def barrier_bytes() -> int:
 
 _BARRIER = """declare void @llvm.x86.sse2.pause()
 declare i32 @sched_yield()
+declare i64 @llvm.readcyclecounter()
 
 ; All workers wait for the last. The counter is at 0, the generation at 64 bytes.
 define internal void @barrier(ptr %state, i64 %workers) noinline {

@@ -14,8 +14,15 @@ from dhc.backends.cpu.features import Isa
 from dhc.backends.cpu.function import FunctionText
 from dhc.backends.cpu.function import Operand as Number
 from dhc.backends.cpu.kernel_printer import share_of
-from dhc.backends.cpu.kernels.epilogue import Epilogue, lets
-from dhc.backends.cpu.scalar_printer import ScalarPrinter, Scope, Value
+from dhc.backends.cpu.kernels.epilogue import Epilogue
+from dhc.backends.cpu.kernels.finish import (
+    Finish,
+    RowAxis,
+    operand_parameters,
+    row_indices,
+    row_offset,
+)
+from dhc.backends.cpu.scalar_printer import ScalarPrinter, Value
 from dhc.ir.scalar import Buffer, Var
 from dhc.ir.types import DType
 
@@ -30,15 +37,6 @@ class Tap:
 
     count: int
     stride: int
-
-
-@dataclass(frozen=True)
-class RowAxis:
-    """An outer axis of the output: its index variable, size, and the input's step, in elements."""
-
-    axis: Var
-    size: int
-    step: int
 
 
 @dataclass(frozen=True)
@@ -97,12 +95,12 @@ class _Generator:
         self._isa = isa
         self._vectors = kernel.block // isa.lanes
         self._vector = f"<{isa.lanes} x float>"
-        parameters = [("ptr noalias", "b0")]
-        parameters += [("ptr readonly", f"b{k}") for k in range(1, len(kernel.buffers))]
-        parameters += [("i64", "worker"), ("i64", "workers")]
-        self.function = FunctionText(kernel.name, parameters)
+        self.function = FunctionText(kernel.name, operand_parameters(len(kernel.buffers)))
         self._scalars = ScalarPrinter(self.function, isa.lanes)
-        self._scalars.use({buffer: f"%b{k}" for k, buffer in enumerate(kernel.buffers)})
+        self._finish = Finish(
+            self.function, self._scalars, kernel.buffers, kernel.rows, kernel.pixel,
+            kernel.channel, kernel.filters, kernel.epilogue,
+        )  # fmt: skip
         self._print()
 
     def _print(self) -> None:
@@ -115,40 +113,25 @@ class _Generator:
     def _blocks_outside(self, rows: int) -> None:
         """Workers share the output channels; each block's weights serve all pixels."""
         first, last = share_of(self.function, self._kernel.blocks)
-        with self.function.loop(first, last) as block, self._loop(rows) as row:
+        with self.function.loop(first, last) as block, self.function.loop(0, rows) as row:
             self._pixels(row, block)
 
     def _rows_outside(self, rows: int) -> None:
         """Workers share the rows; each row's input serves all output channels."""
         first, last = share_of(self.function, rows)
-        with self.function.loop(first, last) as row, self._loop(self._kernel.blocks) as block:
+        with self.function.loop(first, last) as row, self.function.loop(0, self._kernel.blocks) as block:
             self._pixels(row, block)
-
-    def _loop(self, count: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
-        return self.function.loop(0, count)
-
-    def _row_indices(self, row: Number) -> list[Number]:
-        indices: list[Number] = []
-        rest = row
-        for axis in reversed(self._kernel.rows):
-            last = axis is self._kernel.rows[0]
-            indices.append(rest if last else self.function.let(f"urem i64 {rest}, {axis.size}"))
-            if not last:
-                rest = self.function.let(f"udiv i64 {rest}, {axis.size}")
-        return indices[::-1]
 
     def _pixels(self, row: Number, block: Number) -> None:
         kernel, function = self._kernel, self.function
-        indices = self._row_indices(row)
-        offset: Number = kernel.start
-        for index, axis in zip(indices, kernel.rows, strict=True):
-            offset = function.add(offset, function.multiply(index, axis.step))
+        indices = row_indices(function, kernel.rows, row)
+        offset = row_offset(function, kernel.rows, indices, kernel.start)
         source = function.address(f"%b{kernel.source}", function.multiply(offset, FLOAT))
         weights = function.address(
             f"%b{kernel.weights}", function.multiply(block, kernel.block_bytes)
         )
         channel = function.multiply(block, kernel.block)
-        for start, size, count in _pixel_blocks(kernel.pixel.size, self._most_pixels()):
+        for start, size, count in pixel_blocks(kernel.pixel.size, self._most_pixels()):
             with function.loop(0, count) as turn:
                 first = function.add(function.multiply(turn, size), start)
                 self._block(indices, first, size, source, weights, channel)
@@ -180,7 +163,7 @@ class _Generator:
             place = function.add(first, pixel)
             for vector in range(self._vectors):
                 lane0 = function.add(channel, vector * self._isa.lanes)
-                self._finish(indices, place, lane0, cells[pixel][vector])
+                self._finish.store(indices, place, lane0, cells[pixel][vector])
 
     def _sum(
         self, cells: list[list[str]], source: str, weights: str, taps: tuple[Tap, ...]
@@ -223,62 +206,8 @@ class _Generator:
                 new = function.call(vector, f"llvm.fma.v{lanes}f32", *operands)
                 function.do(f"store {vector} {new}, ptr {cell}")
 
-    # ---- what follows the sum ------------------------------------------------------------------
 
-    def _finish(
-        self, indices: list[Number], pixel: Number, channel: Number, cell: str
-    ) -> None:
-        """Prints the epilogue for one pixel and one vector, and stores the result."""
-        kernel, lanes = self._kernel, self._isa.lanes
-        total = Value(self.function.let(f"load {self._vector}, ptr {cell}"), DType.F32, lanes)
-        scope = Scope(lane=kernel.channel)
-        scope.values = {
-            kernel.channel: Value(str(channel), DType.I64),
-            kernel.pixel.axis: Value(str(pixel), DType.I64),
-            kernel.epilogue.total: total,
-        }
-        scope.steps = {kernel.epilogue.total: None}
-        for row, index in zip(kernel.rows, indices, strict=True):
-            scope.values[row.axis] = Value(str(index), DType.I64)
-        for let in lets(kernel.epilogue):
-            scope.steps[let.var] = self._scalars.step(let.value, scope)
-            scope.values[let.var] = self._scalars.value(let.value, scope)
-        result = self._scalars.spread(self._scalars.value(kernel.epilogue.result, scope))
-        self._store(result, scope, channel)
-
-    def _store(self, result: Value, scope: Scope, channel: Number) -> None:
-        kernel = self._kernel
-        out = kernel.buffers[0]
-        index = _output_index(kernel)
-        if kernel.filters % self._isa.lanes == 0:
-            self._scalars.store(out, index, result, scope)
-            return
-        place = self._scalars.offset(out, index, scope, 0)
-        address = self.function.let(f"getelementptr float, ptr %b0, i64 {place.text}")
-        ramp = ", ".join(f"i64 {k}" for k in range(self._isa.lanes))
-        wide = self._scalars.spread(Value(str(channel), DType.I64))
-        lanes = self.function.let(f"add {wide.type} {wide.text}, <{ramp}>")
-        limit = f"splat (i64 {kernel.filters})"
-        mask = self.function.let(f"icmp slt {wide.type} {lanes}, {limit}")
-        count = self._isa.lanes
-        self.function.declarations.add(
-            f"declare void @llvm.masked.store.v{count}f32.p0({self._vector}, ptr, i32, <{count} x i1>)"
-        )
-        self.function.do(
-            f"call void @llvm.masked.store.v{count}f32.p0({self._vector} {result.text}, "
-            f"ptr {address}, i32 4, <{count} x i1> {mask})"
-        )
-
-
-def _output_index(kernel: ConvKernel) -> tuple[Var, ...]:
-    """The output's index: batch, channel, then the spatial axes; a dense layer has [row, unit]."""
-    if len(kernel.buffers[0].shape) == 2:
-        return (kernel.pixel.axis, kernel.channel)
-    batch, *rest = kernel.rows
-    return (batch.axis, kernel.channel, *(row.axis for row in rest), kernel.pixel.axis)
-
-
-def _pixel_blocks(pixels: int, most: int) -> list[tuple[int, int, int]]:
+def pixel_blocks(pixels: int, most: int) -> list[tuple[int, int, int]]:
     """Cuts a row into blocks of nearly one size: (first pixel, size, how many) of each size."""
     count = -(-pixels // most)
     small, extra = divmod(pixels, count)

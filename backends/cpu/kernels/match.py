@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from dhc.backends.cpu.features import Isa
-from dhc.backends.cpu.kernels.conv import ConvKernel, RowAxis, Tap
-from dhc.backends.cpu.kernels.epilogue import split_definition
+from dhc.backends.cpu.kernels.conv import ConvKernel, Tap
+from dhc.backends.cpu.kernels.depthwise import DepthwiseKernel
+from dhc.backends.cpu.kernels.epilogue import Epilogue, split_definition
+from dhc.backends.cpu.kernels.finish import RowAxis
 from dhc.backends.cpu.layout import anchor, operand_position
 from dhc.backends.cpu.module import NativeKernel
 from dhc.backends.cpu.packing import PackedConv, PackedDense
@@ -12,81 +16,124 @@ from dhc.ir.graph import Node
 from dhc.ir.scalar import Buffer
 from dhc.ir.types import DType
 from dhc.lower.to_kernels import definition, output_axes
+from dhc.ops.conv import Conv
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A step around a convolution or dense layer.
+
+    Attributes:
+        node, inner: The step and, within it, the operator it is built around.
+        source, weights: Which buffers are the operator's first two operands.
+    """
+
+    node: Node
+    inner: Node
+    buffers: tuple[Buffer, ...]
+    source: int
+    weights: int
+    epilogue: Epilogue
+
+    @property
+    def source_strides(self) -> tuple[int, ...]:
+        strides = self.buffers[self.source].strides
+        return tuple(stride for stride in strides if isinstance(stride, int))
 
 
 def native_kernel(node: Node, buffers: tuple[Buffer, ...], isa: Isa) -> NativeKernel | None:
     """Returns the native kernel of a step, or None where its definition must do."""
-    found = anchor(node)
-    if found is None or any(b.type is not DType.F32 for b in (buffers[0], *buffers[1:3])):
+    step = _step(node, buffers)
+    if step is None or step.source_strides[1] != 1:
         return None
-    source = operand_position(node, found.inputs[0])
-    weights = operand_position(node, found.inputs[1])
-    if source is None or weights is None or not isinstance(found.op, (PackedConv, PackedDense)):
+    match step.inner.op:
+        case PackedConv() as conv:
+            return _conv(step, conv)
+        case PackedDense():
+            return _dense(step)
+        case Conv() as conv:
+            return _depthwise(step, conv, isa)
+    return None
+
+
+def _step(node: Node, buffers: tuple[Buffer, ...]) -> _Step | None:
+    inner = anchor(node)
+    if inner is None or not _can_store(buffers[0], inner):
         return None
-    if not _can_store(buffers[0], found):
+    source = operand_position(node, inner.inputs[0])
+    weights = operand_position(node, inner.inputs[1])
+    if source is None or weights is None:
+        return None
+    if any(buffers[k].type is not DType.F32 for k in (0, source + 1, weights + 1)):
         return None
     parts = split_definition(definition(node, buffers, ((),) * len(node.inputs)))
-    if parts is None:
-        return None
-    describe = _conv if isinstance(found.op, PackedConv) else _dense
-    return describe(node, found, buffers, source + 1, weights + 1)
+    return None if parts is None else _Step(node, inner, buffers, source + 1, weights + 1, parts[1])
 
 
-def _can_store(out: Buffer, found: Node) -> bool:
+def _can_store(out: Buffer, inner: Node) -> bool:
     """Whether neighbouring output channels are neighbours in memory."""
-    channels = found.type.static_shape[1]
-    return out.strides[1] == 1 or channels == 1
+    return out.strides[1] == 1 or inner.type.shape[1] == 1
 
 
-def _conv(
-    node: Node, found: Node, buffers: tuple[Buffer, ...], source: int, weights: int
-) -> ConvKernel | None:
-    conv = found.op
-    assert isinstance(conv, PackedConv)
-    strides = _integers(buffers[source].strides)
-    if strides[1] != 1:
-        return None
-    packed = found.inputs[1].type.static_shape
-    taps, channels, block = packed[1:-2], packed[-2], packed[-1]
-    merged = strides[-1] == channels and conv.dilation[-1] == 1
-    loops = [
-        Tap(count, step * gap)
-        for count, step, gap in zip(taps, strides[2:], conv.dilation, strict=True)
-    ]
-    run = channels * taps[-1] if merged else channels
-    axes, shape = output_axes(node.type), node.type.static_shape
-    spatial = [
-        RowAxis(axis, size, step * move)
-        for axis, size, step, move in zip(
-            axes[2:], shape[2:], strides[2:], conv.stride, strict=True
-        )
-    ]
-    start = -sum(before * step for (before, _), step in zip(conv.pads, strides[2:], strict=True))
-    parts = split_definition(definition(node, buffers, ((),) * len(node.inputs)))
-    assert parts is not None
-    return ConvKernel(
-        "", buffers, (RowAxis(axes[0], shape[0], strides[0]), *spatial[:-1]), spatial[-1], axes[1],
-        tuple(t for t in (loops[:-1] if merged else loops) if t.count > 1), run, start,
-        shape[1], block, source, weights, parts[1],
-    )  # fmt: skip
-
-
-def _dense(
-    node: Node, found: Node, buffers: tuple[Buffer, ...], source: int, weights: int
-) -> ConvKernel | None:
-    channels, block = found.inputs[1].type.static_shape[-2:]
-    rows, units = _integers(buffers[source].strides), node.type.static_shape
-    if rows[1] != 1:
-        return None
-    axes = output_axes(node.type)
-    parts = split_definition(definition(node, buffers, ((),) * len(node.inputs)))
-    assert parts is not None
-    pixel = RowAxis(axes[0], units[0], rows[0])
-    return ConvKernel(
-        "", buffers, (), pixel, axes[1], (), channels, 0, units[1], block, source, weights, parts[1]
+def _spatial(step: _Step, stride: tuple[int, ...]) -> tuple[RowAxis, ...]:
+    """The batch and the spatial axes of the output, with the input's steps."""
+    axes, shape = output_axes(step.node.type), step.node.type.static_shape
+    strides = step.source_strides
+    return (
+        RowAxis(axes[0], shape[0], strides[0]),
+        *(
+            RowAxis(axes[k + 2], shape[k + 2], strides[k + 2] * moves)
+            for k, moves in enumerate(stride)
+        ),
     )
 
 
-def _integers(values: tuple[object, ...]) -> tuple[int, ...]:
-    assert all(isinstance(value, int) for value in values)
-    return tuple(value for value in values if isinstance(value, int))
+def _taps(step: _Step, counts: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[Tap, ...]:
+    strides = step.source_strides[2:]
+    return tuple(Tap(n, s * gap) for n, s, gap in zip(counts, strides, dilation, strict=True))
+
+
+def _start(step: _Step, pads: tuple[tuple[int, int], ...]) -> int:
+    """The first element read: the padding before lies in the halo."""
+    strides = step.source_strides[2:]
+    return -sum(before * stride for (before, _), stride in zip(pads, strides, strict=True))
+
+
+def _conv(step: _Step, conv: PackedConv) -> ConvKernel:
+    packed = step.inner.inputs[1].type.static_shape
+    counts, channels, block = packed[1:-2], packed[-2], packed[-1]
+    taps = _taps(step, counts, conv.dilation)
+    merged = step.source_strides[-1] == channels and conv.dilation[-1] == 1
+    if merged:  # the taps along a row and their channels are one run of memory
+        taps, channels = taps[:-1], channels * counts[-1]
+    rows = _spatial(step, conv.stride)
+    return ConvKernel(
+        "", step.buffers, rows[:-1], rows[-1], output_axes(step.node.type)[1],
+        tuple(tap for tap in taps if tap.count > 1), channels, _start(step, conv.pads),
+        conv.filters, block, step.source, step.weights, step.epilogue,
+    )  # fmt: skip
+
+
+def _dense(step: _Step) -> ConvKernel:
+    channels, block = step.inner.inputs[1].type.static_shape[-2:]
+    rows, units = step.node.type.static_shape
+    axes = output_axes(step.node.type)
+    return ConvKernel(
+        "", step.buffers, (), RowAxis(axes[0], rows, step.source_strides[0]), axes[1], (),
+        channels, 0, units, block, step.source, step.weights, step.epilogue,
+    )  # fmt: skip
+
+
+def _depthwise(step: _Step, conv: Conv, isa: Isa) -> DepthwiseKernel | None:
+    weight = step.inner.inputs[1].type.static_shape
+    channels = step.inner.inputs[0].type.static_shape[1]
+    if conv.groups != channels or weight[0] != channels or channels % isa.lanes:
+        return None
+    if step.buffers[step.weights].strides[0] != 1:
+        return None
+    rows = _spatial(step, conv.stride)
+    return DepthwiseKernel(
+        "", step.buffers, rows[:-1], rows[-1], output_axes(step.node.type)[1],
+        _taps(step, weight[2:], conv.dilation), _start(step, conv.pads), channels,
+        step.source, step.weights, step.epilogue,
+    )  # fmt: skip

@@ -1,0 +1,118 @@
+"""What native kernels over images share: outer rows, and the end of a sum, its epilogue and store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dhc.backends.cpu.function import FunctionText
+from dhc.backends.cpu.function import Operand as Number
+from dhc.backends.cpu.kernels.epilogue import Epilogue, lets
+from dhc.backends.cpu.scalar_printer import ScalarPrinter, Scope, Value
+from dhc.ir.scalar import Buffer, Var
+from dhc.ir.types import DType
+
+
+@dataclass(frozen=True)
+class RowAxis:
+    """An axis of the output: its index variable, size, and the input's step, in elements."""
+
+    axis: Var
+    size: int
+    step: int
+
+
+def operand_parameters(count: int) -> list[tuple[str, str]]:
+    """The parameters of a kernel that writes its first operand and reads the others."""
+    read = [("ptr readonly", f"b{k}") for k in range(1, count)]
+    return [("ptr noalias", "b0"), *read, ("i64", "worker"), ("i64", "workers")]
+
+
+def row_indices(function: FunctionText, rows: tuple[RowAxis, ...], row: Number) -> list[Number]:
+    """Splits the number of a row into its index along each outer axis."""
+    indices: list[Number] = []
+    rest = row
+    for axis in reversed(rows):
+        last = axis is rows[0]
+        indices.append(rest if last else function.let(f"urem i64 {rest}, {axis.size}"))
+        if not last:
+            rest = function.let(f"udiv i64 {rest}, {axis.size}")
+    return indices[::-1]
+
+
+def row_offset(
+    function: FunctionText, rows: tuple[RowAxis, ...], indices: list[Number], start: int
+) -> Number:
+    """The input element, counted from logical element 0, at which a row begins to read."""
+    offset: Number = start
+    for index, axis in zip(indices, rows, strict=True):
+        offset = function.add(offset, function.multiply(index, axis.step))
+    return offset
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Applies an epilogue to sums and stores the results.
+
+    Attributes:
+        filters: Output channels; lanes beyond them are not stored.
+    """
+
+    function: FunctionText
+    scalars: ScalarPrinter
+    buffers: tuple[Buffer, ...]
+    rows: tuple[RowAxis, ...]
+    pixel: RowAxis
+    channel: Var
+    filters: int
+    epilogue: Epilogue
+
+    def store(self, indices: list[Number], pixel: Number, channel: Number, cell: str) -> None:
+        """Ends one vector of sums, held in `cell`, for a pixel and the channels from `channel` on."""
+        self.scalars.use({buffer: f"%b{k}" for k, buffer in enumerate(self.buffers)})
+        lanes = self.scalars.lanes
+        total = self.function.let(f"load <{lanes} x float>, ptr {cell}")
+        scope = self._scope(indices, pixel, channel, Value(total, DType.F32, lanes))
+        for let in lets(self.epilogue):
+            scope.steps[let.var] = self.scalars.step(let.value, scope)
+            scope.values[let.var] = self.scalars.value(let.value, scope)
+        result = self.scalars.spread(self.scalars.value(self.epilogue.result, scope))
+        if self.filters % lanes == 0:
+            self.scalars.store(self.buffers[0], self._index(), result, scope)
+        else:
+            self._store_some(result, scope, channel)
+
+    def _scope(
+        self, indices: list[Number], pixel: Number, channel: Number, total: Value
+    ) -> Scope:
+        scope = Scope(lane=self.channel)
+        scope.values = {
+            self.channel: Value(str(channel), DType.I64),
+            self.pixel.axis: Value(str(pixel), DType.I64),
+            self.epilogue.total: total,
+        }
+        scope.steps = {self.epilogue.total: None}
+        for row, index in zip(self.rows, indices, strict=True):
+            scope.values[row.axis] = Value(str(index), DType.I64)
+        return scope
+
+    def _index(self) -> tuple[Var, ...]:
+        """The output's index: batch, channel, then the spatial axes; or [row, unit]."""
+        if len(self.buffers[0].shape) == 2:
+            return (self.pixel.axis, self.channel)
+        batch, *rest = self.rows
+        return (batch.axis, self.channel, *(row.axis for row in rest), self.pixel.axis)
+
+    def _store_some(self, result: Value, scope: Scope, channel: Number) -> None:
+        """Stores the lanes that are channels of the output."""
+        lanes = self.scalars.lanes
+        place = self.scalars.offset(self.buffers[0], self._index(), scope, 0)
+        address = self.function.let(f"getelementptr float, ptr %b0, i64 {place.text}")
+        ramp = ", ".join(f"i64 {k}" for k in range(lanes))
+        first = self.scalars.spread(Value(str(channel), DType.I64))
+        own = self.function.let(f"add {first.type} {first.text}, <{ramp}>")
+        mask = self.function.let(f"icmp slt {first.type} {own}, splat (i64 {self.filters})")
+        vector, flags = f"<{lanes} x float>", f"<{lanes} x i1>"
+        name = f"llvm.masked.store.v{lanes}f32.p0"
+        self.function.declarations.add(f"declare void @{name}({vector}, ptr, i32, {flags})")
+        arguments = f"{vector} {result.text}, ptr {address}, i32 4, {flags} {mask}"
+        self.function.do(f"call void @{name}({arguments})")
