@@ -251,6 +251,13 @@ class Composite(Operator):
         values = {f"x{i}": a for i, a in enumerate(inputs)}
         return run([self._on_placeholders(types)], values)[0]
 
+    def grad(
+        self, upstream: Node, output: Node, *inputs: Any, **unused: Any
+    ) -> tuple[Node | None, ...]:
+        from dhc.ops.differentiate import pull_back
+
+        return pull_back(self.expand(*inputs), upstream, inputs)
+
     def _on_placeholders(self, types: tuple[Tensor, ...]) -> Node:
         return self.expand(*(Input(f"x{i}", t)() for i, t in enumerate(types)))
 

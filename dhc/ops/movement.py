@@ -9,13 +9,12 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from dhc.ir.graph import Input, Node
-from dhc.ir.scalar import Number, Scalar, cast, maximum, minimum, select
+from dhc.ir.scalar import Number, Scalar, cast, maximum, minimum
 from dhc.ir.scalar import index as to_index
 from dhc.ir.size import Shape, Size, ceil_divide, static
 from dhc.ir.types import DType, Tensor
 from dhc.ops.base import (
     Array,
-    Axis,
     Index,
     Onnx,
     Operand,
@@ -23,7 +22,6 @@ from dhc.ops.base import (
     Structured,
     TypeRuleError,
     broadcast_shapes,
-    normalize_axis,
     op,
     size_scalar,
 )
@@ -98,6 +96,27 @@ class Tile(Movement):
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         return [sample(cls((2, 1, 3)), "f32[2, 3, 2]")]
+
+
+@op("size_value")
+class SizeValue(Movement):
+    """A size as a number: a tensor of rank 0 without inputs."""
+
+    size: Size
+    dtype: DType = DType.F32
+
+    def infer(self) -> Tensor:
+        return Tensor(self.dtype, ())
+
+    def element(self, out: Tensor, index: Index) -> Scalar:
+        return cast(size_scalar(self.size), self.dtype)
+
+    def numpy(self) -> Array:
+        return np.asarray(static((self.size,))[0], self.dtype.numpy)
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        return [sample(cls(12))]
 
 
 # ---- parts and their opposite ----------------------------------------------------------------
@@ -266,92 +285,6 @@ class Pad(Movement):
         modes: tuple[Borders, ...] = ("reflect", "replicate", "wrap")
         constant = sample(cls(pads, value=1.5), "f32[2, 3, 4]")
         return [constant, *(sample(cls(pads, mode), "f32[2, 3, 4]") for mode in modes)]
-
-
-# ---- lookup ----------------------------------------------------------------------------------
-
-
-@op("gather", onnx=Onnx("Gather", since=13))
-class Gather(Movement):
-    """Entries of `x` along an axis, by their numbers; an entry that is not there has zeros.
-
-    The axis is replaced by the axes of `indices`, whose negative numbers count from the end.
-    """
-
-    axis: Axis = 0
-
-    def infer(self, x: Tensor, indices: Tensor) -> Tensor:
-        axis = normalize_axis(self.name, self.axis, x.rank)
-        _require_integers(self.name, indices)
-        return x.with_shape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
-
-    def element(self, out: Tensor, index: Index, x: Operand, indices: Operand) -> Scalar:
-        axis = self.axis % x.type.rank
-        end = axis + indices.type.rank
-        entry = _from_front(indices[index[axis:end]], x.type.shape[axis])
-        return x.padded((*index[:axis], entry, *index[end:]))
-
-    def numpy(self, x: Array, indices: Array) -> Array:
-        count = x.shape[self.axis]
-        valid = (indices >= -count) & (indices < count)
-        axis = self.axis % x.ndim
-        taken = np.take(x, np.where(valid, indices, 0).astype(np.int64), axis=axis)
-        trailing = (1,) * (x.ndim - axis - 1)
-        return np.where(valid.reshape((*valid.shape, *trailing)), taken, x.dtype.type(0))
-
-    @classmethod
-    def samples(cls) -> Sequence[Sample]:
-        ranges = ((-2.0, 2.0), (-4.0, 4.0))
-        return [
-            sample(cls(1), "f32[2, 4, 3]", "i64[5]", ranges=ranges),
-            sample(cls(0), "f32[4, 3]", "i32[2, 3]", ranges=ranges),
-            sample(cls(-1), "f32[2, 4]", "i64[]", ranges=ranges),
-        ]
-
-
-@op("gather_elements", onnx=Onnx("GatherElements", since=13))
-class GatherElements(Movement):
-    """The element of `x` at each place, but with the number in `indices` along one axis."""
-
-    axis: Axis = -1
-
-    def infer(self, x: Tensor, indices: Tensor) -> Tensor:
-        normalize_axis(self.name, self.axis, x.rank)
-        _require_integers(self.name, indices)
-        if indices.rank != x.rank:
-            raise TypeRuleError(f"'gather_elements' needs indices of {x.rank} axes.", 1)
-        return x.with_shape(indices.shape)
-
-    def element(self, out: Tensor, index: Index, x: Operand, indices: Operand) -> Scalar:
-        axis = self.axis % x.type.rank
-        entry = _from_front(indices[index], x.type.shape[axis])
-        return x.padded((*index[:axis], entry, *index[axis + 1 :]))
-
-    def numpy(self, x: Array, indices: Array) -> Array:
-        count = x.shape[self.axis]
-        valid = (indices >= -count) & (indices < count)
-        where = [slice(0, size) for size in indices.shape]
-        where[self.axis] = slice(None)
-        safe = np.where(valid, indices, 0).astype(np.int64)
-        taken = np.take_along_axis(x[tuple(where)], safe, axis=self.axis)
-        return np.where(valid, taken, x.dtype.type(0))
-
-    @classmethod
-    def samples(cls) -> Sequence[Sample]:
-        ranges = ((-2.0, 2.0), (-5.0, 5.0))
-        return [sample(cls(1), "f32[2, 5, 3]", "i64[2, 4, 2]", ranges=ranges)]
-
-
-def _require_integers(name: str, indices: Tensor) -> None:
-    if not indices.dtype.is_integer:
-        hint = "convert them with cast(...)"
-        raise TypeRuleError(f"'{name}' needs whole numbers as indices, not {indices}.", 1, hint)
-
-
-def _from_front(entry: Scalar, count: Size) -> Scalar:
-    """A number that counts from the front, whichever end it counted from."""
-    place = cast(entry, DType.I64)
-    return select(place < 0, place + size_scalar(count), place) if entry.dtype.is_signed else place
 
 
 # ---- helpers ---------------------------------------------------------------------------------

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from dhc.ir.graph import Node
+from dhc.ir.graph import Node, literal
 from dhc.ir.scalar import ReduceKind, Scalar, cast, reduce_over
 from dhc.ir.scalar import index as to_index
 from dhc.ir.size import Shape
@@ -23,9 +24,14 @@ from dhc.ops.base import (
     axis_variable,
     normalize_axis,
     op,
+    require_elements,
     size_scalar,
 )
+from dhc.ops.compare import Equal
+from dhc.ops.elementwise import Cast, Div, Mul, Sub, Where
+from dhc.ops.movement import Expand, SizeValue
 from dhc.ops.sample import Sample, sample
+from dhc.ops.shape import Reshape
 
 _FUNCTIONS: dict[str, Callable[..., Array]] = {
     "sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min, "any": np.any, "all": np.all,
@@ -46,6 +52,7 @@ class Reduction(Structured):
     inlines_producers: ClassVar[bool] = True
 
     def infer(self, x: Tensor) -> Tensor:
+        require_elements(self.name, "bool" if self.fold in ("any", "all") else "number", (x,))
         folded = self.folded(x)
         if self.keepdims:
             return x.with_shape(tuple(1 if i in folded else s for i, s in enumerate(x.shape)))
@@ -70,22 +77,70 @@ class Reduction(Structured):
         function = _FUNCTIONS[self.fold]
         return np.asarray(function(x, axis=axes, keepdims=self.keepdims)).astype(x.dtype)
 
+    def spread(self, node: Node, x: Node) -> Node:
+        """Repeats a value for each result over the elements that it came from."""
+        folded = self.folded(x.type)
+        kept = tuple(1 if axis in folded else size for axis, size in enumerate(x.type.shape))
+        return Expand(x.type.shape)(Reshape(kept)(node))
+
     @classmethod
     def samples(cls) -> Sequence[Sample]:
-        some = sample(cls((-1, 1)), "f32[2, 3, 4]")
-        return [some, sample(cls((0,), True), "f32[3, 4]"), sample(cls(), "f32[2, 3]")]
+        dtype = "bool" if cls.fold in ("any", "all") else "f32"
+        return [
+            sample(cls((-1, 1)), f"{dtype}[2, 3, 4]"),
+            sample(cls((0,), True), f"{dtype}[3, 4]"),
+            sample(cls(), f"{dtype}[2, 3]"),
+        ]
 
 
 @op("reduce_sum", onnx=Onnx("ReduceSum", since=13))
 class ReduceSum(Reduction):
     """The sum over axes."""
 
+    def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
+        return (self.spread(upstream, x),)
+
+
+@dataclass(frozen=True)
+class Extreme(Reduction):
+    """The base of maximum and minimum: equal extremes share the gradient evenly."""
+
+    def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
+        chosen = Cast(x.type.dtype)(Equal()(x, self.spread(output, x)))
+        count = ReduceSum(self.axes, self.keepdims)(chosen)
+        return (Mul()(chosen, self.spread(Div()(upstream, count), x)),)
+
 
 @op("reduce_max", onnx=Onnx("ReduceMax", since=18))
-class ReduceMax(Reduction):
+class ReduceMax(Extreme):
     """The largest element over axes."""
 
     fold: ClassVar[ReduceKind] = "max"
+
+
+@op("reduce_min", onnx=Onnx("ReduceMin", since=18))
+class ReduceMin(Extreme):
+    """The smallest element over axes."""
+
+    fold: ClassVar[ReduceKind] = "min"
+
+
+@op("reduce_prod", onnx=Onnx("ReduceProd", since=18))
+class ReduceProd(Reduction):
+    """The product over axes."""
+
+    fold: ClassVar[ReduceKind] = "prod"
+
+    def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
+        """The product of the other elements; a zero among them leaves only its own gradient."""
+        one, dtype = literal(1.0, x.type.dtype), x.type.dtype
+        zero = Equal()(x, literal(0.0, dtype))
+        nonzero = Where()(zero, one, x)
+        zeros = ReduceSum(self.axes, self.keepdims)(Cast(dtype)(zero))
+        others = Sub()(self.spread(zeros, x), Cast(dtype)(zero))
+        product = self.spread(ReduceProd(self.axes, self.keepdims)(nonzero), x)
+        rest = Where()(Equal()(others, literal(0.0, dtype)), Div()(product, nonzero), Sub()(x, x))
+        return (Mul()(self.spread(upstream, x), rest),)
 
 
 @op("reduce_mean", onnx=Onnx("ReduceMean", since=18))
@@ -99,15 +154,32 @@ class ReduceMean(Reduction):
             count = count * size_scalar(x.type.shape[axis])
         return total / cast(count, total.dtype)
 
+    def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
+        count = math.prod(x.type.shape[axis] for axis in self.folded(x.type))
+        share = Div()(upstream, SizeValue(count, x.type.dtype)())
+        return (self.spread(share, x),)
+
     def numpy(self, x: Array) -> Array:
         axes = self.folded(Tensor(dtype_of(x), x.shape))
         return np.asarray(np.mean(x, axis=axes, keepdims=self.keepdims)).astype(x.dtype)
 
 
+@op("reduce_any")
+class ReduceAny(Reduction):
+    """Whether one of the bool elements holds."""
+
+    fold: ClassVar[ReduceKind] = "any"
+
+
+@op("reduce_all")
+class ReduceAll(Reduction):
+    """Whether all of the bool elements hold."""
+
+    fold: ClassVar[ReduceKind] = "all"
+
+
 def sum_to_shape(node: Node, shape: Shape) -> Node:
     """Sums the axes along which `shape` was broadcast: the gradient of broadcasting."""
-    from dhc.ops.shape import Reshape
-
     extra = node.type.rank - len(shape)
     grown = [
         axis

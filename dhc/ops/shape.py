@@ -55,6 +55,9 @@ class Reshape(Structured):
     def numpy(self, x: Array) -> Array:
         return x.reshape(static(self.shape))
 
+    def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
+        return (Reshape(x.type.shape)(upstream),)
+
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         return [sample(cls((4, 6)), "f32[2, 3, 4]"), sample(cls((2, 1, 3)), "i32[6]")]
@@ -106,6 +109,10 @@ class Permute(Structured):
     def numpy(self, x: Array) -> Array:
         return np.transpose(x, self.order)
 
+    def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
+        back = tuple(self.order.index(axis) for axis in range(len(self.order)))
+        return (Permute(back)(upstream),)
+
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         return [sample(cls((2, 0, 1)), "f32[2, 3, 4]")]
@@ -143,6 +150,17 @@ class Concat(Structured):
     def numpy(self, *inputs: Array) -> Array:
         return np.concatenate(inputs, axis=self.axis)
 
+    def grad(self, upstream: Node, output: Node, *inputs: Node) -> tuple[Node | None, ...]:
+        from dhc.ops.movement import slice_axis
+
+        parts: list[Node] = []
+        axis = self.axis % output.type.rank
+        stop: Size = 0
+        for node in inputs:
+            first, stop = stop, stop + node.type.shape[axis]
+            parts.append(slice_axis(upstream, axis, first, stop))
+        return tuple(parts)
+
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         return [sample(cls(-2), "f32[2, 3, 4]", "f32[2, 1, 4]", "f32[2, 2, 4]")]
@@ -177,6 +195,9 @@ class Copy(Structured):
 
     def numpy(self, x: Array) -> Array:
         return x.copy()
+
+    def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
+        return (upstream,)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

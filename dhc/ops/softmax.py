@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dhc.ir.graph import Node
 from dhc.ops.base import Axis, Composite, Onnx, TypeRuleError, normalize_axis, op
-from dhc.ops.elementwise import Div, Exp, Log, Sub
+from dhc.ops.elementwise import Div, Exp, Log, Mul, Sub
 from dhc.ops.reduce import ReduceMax, ReduceSum
 from dhc.ops.sample import Sample, sample
 
@@ -22,6 +22,10 @@ class Softmax(Composite):
         grown = Exp()(lowered)
         return Div()(grown, ReduceSum((axis,), True)(grown))
 
+    def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
+        product = Mul()(upstream, output)
+        return (Sub()(product, Mul()(output, ReduceSum((self.axis,), True)(product))),)
+
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         return [sample(cls(), "f32[2, 3, 4]"), sample(cls(-1), "f32[5]", ranges=((-90, 90),))]
@@ -36,6 +40,10 @@ class LogSoftmax(Composite):
     def expand(self, x: Node) -> Node:
         axis, lowered = _lowered(self.name, x, self.axis)
         return Sub()(lowered, Log()(ReduceSum((axis,), True)(Exp()(lowered))))
+
+    def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
+        total = ReduceSum((self.axis,), True)(upstream)
+        return (Sub()(upstream, Mul()(Exp()(output), total)),)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
