@@ -22,7 +22,9 @@ USER_ERROR, RUN_FAILED = 1, 3
 
 File = Annotated[Path, typer.Argument(help="A .dhm program.")]
 Files = Annotated[list[Path], typer.Argument(help="One or more .dhm programs.")]
-Entry = Annotated[str, typer.Argument(help="A model or pipeline of it; may be left out if only one.")]
+Entry = Annotated[
+    str, typer.Argument(help="A model or pipeline of it; may be left out if only one.")
+]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="Override a parameter: NAME.param=value.")
 ]
@@ -63,7 +65,9 @@ def fmt(
 def explain(
     file: File,
     entry: Entry = "",
-    at: Annotated[str, typer.Option(help="ast, graph, a pass, fused, plan, kernels or source.")] = "graph",
+    at: Annotated[
+        str, typer.Option(help="ast, graph, a pass, fused, plan, kernels or source.")
+    ] = "graph",
     target: TargetName = "cpu",
     shape: Shapes = None,
     set: Settings = None,
@@ -132,7 +136,9 @@ def run(
     arguments: Annotated[
         list[str], typer.Argument(help="[ENTRY] INPUT...: images, DICOM files, .npy, example:ct.")
     ],
-    output: Annotated[Path, typer.Option("-o", help="A .png or .npy file, or a folder.")] = Path("out"),
+    output: Annotated[Path, typer.Option("-o", help="A .png or .npy file, or a folder.")] = Path(
+        "out"
+    ),
     pipeline: Annotated[str, typer.Option(help="A pipeline to put before the model.")] = "",
     weights: Annotated[Path | None, typer.Option(help="A safetensors file.")] = None,
     target: TargetName = "cpu",

@@ -73,5 +73,3 @@ def _package(name: str, module: str, remedy: str) -> Finding:
 def _tool(name: str, program: str, remedy: str) -> Finding:
     place = shutil.which(program)
     return Finding(name, place is not None, place or "", "" if place else remedy)
-
-

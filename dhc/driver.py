@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 
 import dhc.ops  # noqa: F401  (registers the operators)
 from dhc.backends.base import Backend, Target
-from dhc.errors import Diagnostic, DhcError, did_you_mean
+from dhc.errors import DhcError, Diagnostic, did_you_mean
 from dhc.ir.graph import Array, Graph
 from dhc.ir.rewrite import specialise
 from dhc.ir.size import Size

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 from dhc.backends.base import Lowered, StagedBackend, Target
 from dhc.driver import COMMON_PASSES, find_backend
-from dhc.errors import Diagnostic, DhcError, did_you_mean
+from dhc.errors import DhcError, Diagnostic, did_you_mean
 from dhc.ir.graph import Graph
 from dhc.ir.rewrite import specialise
 from dhc.ir.text import print_graph, print_kernel
 from dhc.lower.plan import Plan
 from dhc.passes.manager import PassRecord, run_passes
+
 
 def explain(graph: Graph, target: Target, shapes: Mapping[str, int], stage: str) -> str:
     """Returns the text of one stage.

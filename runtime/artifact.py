@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dhc.backends.base import Target
-from dhc.errors import Diagnostic, DhcError
+from dhc.errors import DhcError, Diagnostic
 from dhc.ir.graph import Array, Graph
 from dhc.ir.text import parse_graph, print_graph
 from dhc.runtime.data.files import atomic_writer
@@ -119,4 +119,6 @@ def _manifest(path: str | Path, content: bytes) -> Target:
 
 
 def _damaged(path: str | Path, why: str) -> DhcError:
-    return DhcError(Diagnostic("artifact-damaged", f"'{path}' is not a whole .dhx artifact: {why}."))
+    return DhcError(
+        Diagnostic("artifact-damaged", f"'{path}' is not a whole .dhx artifact: {why}.")
+    )

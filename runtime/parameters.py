@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dhc.errors import Diagnostic, DhcError, did_you_mean
+from dhc.errors import DhcError, Diagnostic, did_you_mean
 from dhc.ir.graph import Array, Param
 
 MAX_REPORTED = 20
@@ -59,7 +59,9 @@ def check_values(params: Iterable[Param], values: Mapping[str, Array]) -> dict[s
     expected = {param.path: param for param in params}
     problems = [_missing(path, values) for path in expected if path not in values]
     problems += [
-        Diagnostic("weights-extra", f"There is no parameter '{path}'.", hints=_guess(path, expected))
+        Diagnostic(
+            "weights-extra", f"There is no parameter '{path}'.", hints=_guess(path, expected)
+        )
         for path in values
         if path not in expected
     ]
@@ -77,7 +79,9 @@ def check_values(params: Iterable[Param], values: Mapping[str, Array]) -> dict[s
 
 
 def _missing(path: str, values: Mapping[str, Array]) -> Diagnostic:
-    return Diagnostic("weights-missing", f"Parameter '{path}' has no value.", hints=_guess(path, values))
+    return Diagnostic(
+        "weights-missing", f"Parameter '{path}' has no value.", hints=_guess(path, values)
+    )
 
 
 def _guess(path: str, names: Iterable[str]) -> tuple[str, ...]:

@@ -28,7 +28,9 @@ def check_golden(request: pytest.FixtureRequest) -> CheckGolden:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
             return
-        assert path.exists(), f"no golden file {path.name}; run pytest --update-golden and review it"
+        assert path.exists(), (
+            f"no golden file {path.name}; run pytest --update-golden and review it"
+        )
         assert text == path.read_text(encoding="utf-8")
 
     return check

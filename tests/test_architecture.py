@@ -21,7 +21,17 @@ ALLOWED: dict[str, set[str]] = {
     "onnx": {"ir", "ops", "errors", "source"},
     "backends": {"ir", "ops", "lower", "passes", "errors", "source", "runtime"},
     "runtime": {"ir", "ops", "errors", "source", "backends"},
-    "driver": {"ir", "ops", "lower", "passes", "frontend", "backends", "runtime", "errors", "source"},
+    "driver": {
+        "ir",
+        "ops",
+        "lower",
+        "passes",
+        "frontend",
+        "backends",
+        "runtime",
+        "errors",
+        "source",
+    },
 }
 
 
@@ -68,6 +78,8 @@ def test_nothing_unpickles_or_evaluates() -> None:
     for path in PACKAGE.rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
-            assert not (isinstance(node, ast.Import) and any(a.name == "pickle" for a in node.names))
+            assert not (
+                isinstance(node, ast.Import) and any(a.name == "pickle" for a in node.names)
+            )
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id != "eval", f"{path.name} calls eval"

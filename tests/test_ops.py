@@ -28,7 +28,7 @@ BACKENDS = {
     "reference": Target("reference"),
     "cpu": Target("cpu"),
     "opencl": Target("opencl"),
-    "cuda": Target("cuda", {"device": "shim"}),
+    "cuda": Target("cuda", options={"device": "shim"}),
     "fpga": Target("fpga"),
 }
 BATCH = 40  # samples in one graph: few compilations, and failures that are still easy to place

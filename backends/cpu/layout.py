@@ -7,15 +7,13 @@ concatenation are written straight into their slices of its memory.
 from __future__ import annotations
 
 import math
-
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from dhc.backends.cpu.packing import PackedConv, PackedDense
+from dhc.backends.cpu.packing import Pack, PackedConv, PackedDense
 from dhc.ir.graph import Graph, Input, Node, Param, topological, users
 from dhc.ir.rewrite import rebuild, transform
 from dhc.ir.scalar import Buffer
-from dhc.ir.types import Tensor
 from dhc.ops.conv import Conv
 from dhc.ops.region import Region
 from dhc.ops.shape import Concat, Copy
@@ -139,15 +137,15 @@ class Layout:
         return Buffer(name, node.type.dtype, node.type.static_shape, strides)
 
 
-def is_image(type: Tensor) -> bool:
-    """Whether a tensor has channels and spatial axes: [N, C, ...]."""
-    return type.rank in (3, 4, 5)
+def is_image(node: Node) -> bool:
+    """Whether a tensor has channels and spatial axes: [N, C, ...]. Packed weights have not."""
+    return node.type.rank in (3, 4, 5) and not isinstance(node.op, Pack)
 
 
 def make_layout(graph: Graph) -> Layout:
     """Decides the place and halo of every computed tensor with spatial axes."""
     layout = Layout()
-    order = [n for n in topological(graph.roots) if n.inputs and is_image(n.type)]
+    order = [n for n in topological(graph.roots) if n.inputs and is_image(n)]
     outputs = set(graph.roots)
     for node in order:
         layout.places.setdefault(node, Place(node))
@@ -213,5 +211,3 @@ def _is_grouped_weight(node: Node, reader: Node) -> bool:
         return False
     position = operand_position(reader, found.inputs[1])
     return position is not None and reader.inputs[position] is node
-
-

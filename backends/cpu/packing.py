@@ -1,7 +1,8 @@
 """Convolutions and dense layers with weights packed for vector kernels.
 
-The packed operators have the same meaning as the plain ones and their own definition of an element, so they
-run as generic kernels too; the packing itself happens in the prepare graph.
+The packed operators have the same meaning as the plain ones and their own definition of an element,
+so they run as generic kernels too. Packing parameters happens in the prepare graph; weights that are
+computed are packed in each run.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ class Pack(Structured):
     def infer(self, weight: Tensor) -> Tensor:
         filters, channels, *taps = weight.static_shape
         return weight.with_shape((-(-filters // self.block), *taps, channels, self.block))
+
+    def element(self, out: Tensor, index: Index, *inputs: Operand, **unused: object) -> Scalar:
+        block, *taps, channel, lane = index
+        return inputs[0].padded((block * self.block + lane, channel, *taps))
 
     def numpy(self, weight: Array) -> Array:
         filters = weight.shape[0]

@@ -72,7 +72,7 @@ class _Planner:
                 return Slot(f"w{number}", label, node.type, "weight", buffer, size=size)
         if output is not None:
             return _dense(f"out_{identifier(output)}", output, node, "output")
-        if not is_image(node.type):
+        if not is_image(node):
             return _dense(f"t{number}", "", node, "temporary")
         return self._image_slot(node, f"t{number}")
 
@@ -96,9 +96,7 @@ class _Planner:
         )
         self._launch(kernel, kernel_stem(node), slots, node)
 
-    def _launch(
-        self, kernel: Launchable, stem: str, slots: Iterable[Slot], node: Node
-    ) -> None:
+    def _launch(self, kernel: Launchable, stem: str, slots: Iterable[Slot], node: Node) -> None:
         key = replace(kernel, name="") if isinstance(kernel, Kernel) else kernel
         name = f"k{len(self._kernels)}_{stem}"
         known = self._kernels.setdefault(key, replace(kernel, name=name))  # type: ignore[type-var]

@@ -236,7 +236,9 @@ class ScalarPrinter:
             return self._as(x, f"xor {x.type} {x.text}, {ones if x.dtype is DType.BOOL else -1}")
         if name == "neg":
             zero = "zeroinitializer" if x.lanes > 1 else "0"
-            return self._as(x, f"fneg {x.type} {x.text}" if real else f"sub {x.type} {zero}, {x.text}")
+            return self._as(
+                x, f"fneg {x.type} {x.text}" if real else f"sub {x.type} {zero}, {x.text}"
+            )
         if name == "abs" and not real:
             text = self.function.call(
                 x.type, f"llvm.abs.{_overload(x)}", (x.type, x.text), ("i1", "false")
@@ -323,12 +325,12 @@ class ScalarPrinter:
         return self._as(whole, f"add {whole.type} {whole.text}, {one}")
 
     def _extreme(self, name: str, left: Value, right: Value, second: Scalar) -> Value:
-        """min and max; NaN in either operand is the result."""
+        """Min and max; NaN in either operand is the result."""
         if not left.dtype.is_float:
             sign = "s" if left.dtype.is_signed else "u"
             return self._intrinsic(f"{sign}{name}", left, right)
         relation = "ogt" if name == "max" else "olt"
-        if isinstance(second, Const) and second.value == second.value:  # noqa: PLR0124
+        if isinstance(second, Const) and second.value == second.value:
             # One instruction: where the constant does not win, x does, also when it is NaN.
             wins = self._as(left, f"fcmp {relation} {left.type} {right.text}, {left.text}")
             return self.select(Value(wins.text, DType.BOOL, left.lanes), right, left)
@@ -375,7 +377,10 @@ class ScalarPrinter:
 
     def _clamp_integer(self, x: Value, dtype: DType) -> Value:
         low, high = int(reduce_identity("max", dtype)), int(reduce_identity("min", dtype))
-        own_low, own_high = int(reduce_identity("max", x.dtype)), int(reduce_identity("min", x.dtype))
+        own_low, own_high = (
+            int(reduce_identity("max", x.dtype)),
+            int(reduce_identity("min", x.dtype)),
+        )
         for name, bound in (("max", max(low, own_low)), ("min", min(high, own_high))):
             limit = Value(str(bound), x.dtype)
             limit = self.spread(limit) if x.lanes > 1 else limit
@@ -474,9 +479,7 @@ class ScalarPrinter:
         """Says where buffers start."""
         self._pointers = pointers
 
-    def store(
-        self, buffer: Buffer, index: tuple[Scalar, ...], value: Value, scope: Scope
-    ) -> None:
+    def store(self, buffer: Buffer, index: tuple[Scalar, ...], value: Value, scope: Scope) -> None:
         """Writes an element, or in vector mode one for each lane."""
         stride = _stride(buffer, [self.step(i, scope) for i in index])
         lanes = self.lanes if scope.lane is not None and stride == 1 else 1

@@ -49,7 +49,9 @@ class CpuLoops:
         out: Buffer,
     ) -> For:
         extent = _known(extents[axis])
-        wide = self.lanes > 1 and out.strides[axis] == 1 and (extent is None or extent >= self.lanes)
+        wide = (
+            self.lanes > 1 and out.strides[axis] == 1 and (extent is None or extent >= self.lanes)
+        )
         return For(axes[axis], extents[axis], body, "vector" if wide else "serial")
 
 

@@ -34,7 +34,7 @@ def compile_offline(text: str, architecture: str) -> bytes:
             nvrtc.nvrtcGetProgramLog(program, log)
             raise _refused(architecture, log.decode(errors="replace"))
         _, size = nvrtc.nvrtcGetCUBINSize(program)
-        code = b" " * size
+        code: bytes = b" " * size
         nvrtc.nvrtcGetCUBIN(program, code)
         return code
     finally:

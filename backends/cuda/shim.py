@@ -88,10 +88,7 @@ def _entries(launches: tuple[GridLaunch, ...]) -> str:
 def _entry(launch: GridLaunch) -> str:
     """Returns a C function that unpacks pointers and runs the grid."""
     kernel = launch.kernel
-    arguments = ", ".join(
-        f"({'' if position < kernel.outputs else 'const '}{memory_type(buffer.type)} *)a[{position}]"
-        for position, buffer in enumerate(kernel.buffers)
-    )
+    arguments = ", ".join(_argument(kernel, k) for k in range(len(kernel.buffers)))
     threads = ", ".join(f"{count}u" for count in (*launch.threads, 1, 1)[:3])
     barriers = "true" if has_barrier(kernel) else "false"
     return (
@@ -100,6 +97,11 @@ def _entry(launch: GridLaunch) -> str:
         f"                      [=] {{ {mangle(kernel.name)}({arguments}); }});\n"
         "}\n"
     )
+
+
+def _argument(kernel: Kernel, position: int) -> str:
+    qualifier = "" if position < kernel.outputs else "const "
+    return f"({qualifier}{memory_type(kernel.buffers[position].type)} *)a[{position}]"
 
 
 def _entry_name(kernel: Kernel) -> str:

@@ -15,7 +15,8 @@ def report_machine(json: bool) -> int:
         print_json([asdict(finding) for finding in findings])
         return 0
     rows = [
-        (f.name, "yes" if f.found else "no", f.detail, "" if f.found else f.remedy) for f in findings
+        (f.name, "yes" if f.found else "no", f.detail, "" if f.found else f.remedy)
+        for f in findings
     ]
     print_table("This machine", ("what", "found", "detail", "how to get it"), rows)
     return 0

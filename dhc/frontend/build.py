@@ -14,6 +14,7 @@ from dhc.frontend.shapes import InputTypes
 from dhc.frontend.values import DefinitionValue, Given
 from dhc.ir.graph import Graph, Input, Node, Origin
 from dhc.ir.size import collecting, simplify
+from dhc.ops.random import counters_of
 from dhc.source import Span
 
 
@@ -55,10 +56,17 @@ class ModelBuilder(Executor):
             self._run(definition)
         self._finish(definition)
         outputs = tuple((n, v) for n, v in self.frame.outputs.items() if isinstance(v, Node))
-        graph = Graph(model.name, inputs, outputs, origins=dict(self.state.origins))
+        graph = self.graph_of(model.name, inputs, outputs)
         return Entry(
             model.name, "model", graph, simplify(constraints), parameters, definition.name.span
         )
+
+    def graph_of(
+        self, name: str, inputs: tuple[Node, ...], outputs: tuple[tuple[str, Node], ...]
+    ) -> Graph:
+        """The graph of what was built; counters of random draws become inputs of their own."""
+        counters = counters_of(node for _, node in outputs)
+        return Graph(name, (*inputs, *counters), outputs, origins=dict(self.state.origins))
 
     def _run(self, definition: ast.Definition) -> None:
         try:

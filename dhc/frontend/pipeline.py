@@ -38,7 +38,7 @@ from dhc.frontend.values import (
     Word,
     describe,
 )
-from dhc.ir.graph import Graph, Input, Node, Origin
+from dhc.ir.graph import Input, Node, Origin
 from dhc.ir.size import collecting, simplify
 from dhc.ir.types import DType
 from dhc.ops.base import Layer, layers, operators
@@ -84,9 +84,7 @@ class PipelineBuilder(ModelBuilder):
             self._run(definition)
         if self.diagnostics:
             raise DhcError(self.diagnostics)
-        graph = Graph(
-            model.name, inputs, tuple(self._values.items()), origins=dict(self.state.origins)
-        )
+        graph = self.graph_of(model.name, inputs, tuple(self._values.items()))
         return Entry(model.name, "pipeline", graph, simplify(constraints), (), definition.name.span)
 
     def _declare(self, definition: ast.Definition) -> tuple[Node, ...]:

@@ -30,7 +30,9 @@ def make_plan(graph: Graph, schedule: Schedule) -> Plan:
         if isinstance(node.op, (Input, Param, Constant)):
             continue
         kernel = kernel_of(node, "", schedule)
-        known = kernels.setdefault(kernel, replace(kernel, name=f"k{len(kernels)}_{kernel_stem(node)}"))
+        known = kernels.setdefault(
+            kernel, replace(kernel, name=f"k{len(kernels)}_{kernel_stem(node)}")
+        )
         operands = (slots[node].name, *(slots[source].name for source in node.inputs))
         steps.append(Launch(known, operands, graph.origin(node)))
     placed, arena = _place_temporaries(tuple(slots.values()), steps)
@@ -86,7 +88,9 @@ def _place_temporaries(slots: Iterable[Slot], steps: list[Launch]) -> tuple[tupl
         for operand in step.operands:
             uses.setdefault(operand, []).append(number)
     lifetimes = [
-        Lifetime(slot.name, slot.size * slot.type.dtype.bytes, uses[slot.name][0], uses[slot.name][-1])
+        Lifetime(
+            slot.name, slot.size * slot.type.dtype.bytes, uses[slot.name][0], uses[slot.name][-1]
+        )
         for slot in slots
         if slot.role == "temporary"
     ]

@@ -176,7 +176,7 @@ class Resize(Resizing):
             self._taps(place, index[axis], x.type.shape[axis], x.type.dtype)
             for axis, place in enumerate(self.positions(x.type), first)
         ]
-        return _blend(x, index[:first], taps)
+        return blend(x, index[:first], taps)
 
     def _taps(
         self, place: Position, i: Scalar, size: Size, dtype: DType
@@ -202,7 +202,7 @@ class Resize(Resizing):
         total = np.zeros((*x.shape[:-1], len(place)), np.float64)
         for k in distances:
             neighbour = np.clip(below + k, 0, x.shape[-1] - 1).astype(np.int64)
-            total += x[..., neighbour] * _kernel(np.abs(place - below - k), self.mode, self.slope)
+            total += x[..., neighbour] * kernel(np.abs(place - below - k), self.mode, self.slope)
         return total.astype(x.dtype)
 
     @classmethod
@@ -233,14 +233,14 @@ def _far(t: Scalar, a: float) -> Scalar:
     return ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
 
 
-def _blend(x: Operand, done: Index, taps: list[list[tuple[Scalar, Scalar]]]) -> Scalar:
+def blend(x: Operand, done: Index, taps: list[list[tuple[Scalar, Scalar]]]) -> Scalar:
     """The weighted sum over the neighbours of all axes, one axis inside the other."""
     if not taps:
         return x[done]
     (at, weight), *others = taps[0]
-    total = _blend(x, (*done, at), taps[1:]) * weight
+    total = blend(x, (*done, at), taps[1:]) * weight
     for at, weight in others:
-        total = total + _blend(x, (*done, at), taps[1:]) * weight
+        total = total + blend(x, (*done, at), taps[1:]) * weight
     return total
 
 
@@ -256,7 +256,7 @@ def _coordinates(source: int, target: int, coordinates: Coordinates) -> Array:
     return np.asarray(((2 * i + 1) * source - target) / (2 * target))
 
 
-def _kernel(distance: Array, mode: str, a: float) -> Array:
+def kernel(distance: Array, mode: str, a: float) -> Array:
     if mode == "linear":
         return np.asarray(np.maximum(0.0, 1 - distance))
     t = distance

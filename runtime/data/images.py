@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dhc.errors import Diagnostic, DhcError
+from dhc.errors import DhcError, Diagnostic
 from dhc.ir.graph import Array
 
 if TYPE_CHECKING:
@@ -81,7 +81,9 @@ def _check_file(path: Path) -> None:
     try:
         size = path.stat().st_size
     except OSError as error:
-        raise _fail("image-file", f"The image '{path}' cannot be read: {error.strerror}.") from error
+        raise _fail(
+            "image-file", f"The image '{path}' cannot be read: {error.strerror}."
+        ) from error
     if path.is_dir() or size > MAX_BYTES:
         what = "is a folder" if path.is_dir() else f"has more than {MAX_BYTES} bytes"
         raise _fail("image-file", f"'{path}' {what}.")
@@ -110,11 +112,16 @@ def _read_dicom(path: Path) -> Image:
         raise
     except Exception as error:  # decoders raise whatever they like on damaged files
         hint = "install the extra 'formats' for compressed DICOM"
-        raise _fail("image-decode", f"The DICOM file '{path}' cannot be decoded: {error}", hint) from error
+        raise _fail(
+            "image-decode", f"The DICOM file '{path}' cannot be decoded: {error}", hint
+        ) from error
     color = int(dataset.get("SamplesPerPixel", 1)) > 1
     array = np.moveaxis(values, -1, 0) if color else values[None].astype(np.float32)
     return Image(
-        np.ascontiguousarray(array), _dicom_spacing(dataset), path.name, str(dataset.get("Modality", ""))
+        np.ascontiguousarray(array),
+        _dicom_spacing(dataset),
+        path.name,
+        str(dataset.get("Modality", "")),
     )
 
 
@@ -137,7 +144,13 @@ def _read_picture(path: Path) -> Image:
             _check_elements(path, picture.width * picture.height * 4)
             grey = picture.mode in ("1", "L", "I;16", "I", "F")
             array = np.asarray(picture if grey else picture.convert("RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
+    except (
+        UnidentifiedImageError,
+        OSError,
+        SyntaxError,
+        ValueError,
+        Pillow.DecompressionBombError,
+    ) as error:
         raise _fail("image-decode", f"The picture '{path}' cannot be decoded: {error}.") from error
     return Image(np.ascontiguousarray(np.moveaxis(np.atleast_3d(array), -1, 0)), None, path.name)
 
@@ -155,7 +168,9 @@ def _read_nifti(path: Path) -> Image:
     try:
         import nibabel
     except ImportError as error:
-        raise _fail("missing-library", "NIfTI needs the extra 'formats'.", "pip install dhc[formats]") from error
+        raise _fail(
+            "missing-library", "NIfTI needs the extra 'formats'.", "pip install dhc[formats]"
+        ) from error
     try:
         volume = nibabel.load(path)
         _check_elements(path, int(np.prod(volume.shape, dtype=object)))

@@ -14,10 +14,11 @@ from dhc.ir.scalar import Scalar, select
 from dhc.ir.types import DType, Tensor
 from dhc.ops.base import Elementwise, LayerContext, layer, layers, op, operators
 
+pytestmark = pytest.mark.usefixtures("stages")
 Interpolation = Literal["linear", "nearest"]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def stages() -> Iterator[None]:
     """Simple stages under the names that the builder looks for, whatever the registries hold."""
     saved_layers, saved_operators = dict(layers), dict(operators)

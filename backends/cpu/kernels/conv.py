@@ -119,7 +119,10 @@ class _Generator:
     def _rows_outside(self, rows: int) -> None:
         """Workers share the rows; each row's input serves all output channels."""
         first, last = share_of(self.function, rows)
-        with self.function.loop(first, last) as row, self.function.loop(0, self._kernel.blocks) as block:
+        with (
+            self.function.loop(first, last) as row,
+            self.function.loop(0, self._kernel.blocks) as block,
+        ):
             self._pixels(row, block)
 
     def _pixels(self, row: Number, block: Number) -> None:
@@ -151,9 +154,7 @@ class _Generator:
     ) -> None:
         """Computes `size` pixels from `first` on, for one block of output channels."""
         function = self.function
-        cells = [
-            [function.alloca(self._vector) for _ in range(self._vectors)] for _ in range(size)
-        ]
+        cells = [[function.alloca(self._vector) for _ in range(self._vectors)] for _ in range(size)]
         for cell in (cell for pixel in cells for cell in pixel):
             function.do(f"store {self._vector} zeroinitializer, ptr {cell}")
         step = self._kernel.pixel.step * FLOAT
@@ -173,9 +174,7 @@ class _Generator:
         if taps:
             inner = math.prod(tap.count for tap in taps[1:]) * self._kernel.run
             with function.loop(0, taps[0].count) as tap:
-                moved = function.address(
-                    source, function.multiply(tap, taps[0].stride * FLOAT)
-                )
+                moved = function.address(source, function.multiply(tap, taps[0].stride * FLOAT))
                 part = function.address(
                     weights, function.multiply(tap, inner * self._kernel.block * FLOAT)
                 )

@@ -81,9 +81,7 @@ class Finish:
         else:
             self._store_some(result, scope, channel)
 
-    def _scope(
-        self, indices: list[Number], pixel: Number, channel: Number, total: Value
-    ) -> Scope:
+    def _scope(self, indices: list[Number], pixel: Number, channel: Number, total: Value) -> Scope:
         scope = Scope(lane=self.channel)
         scope.values = {
             self.channel: Value(str(channel), DType.I64),

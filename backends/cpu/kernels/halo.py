@@ -29,9 +29,7 @@ class HaloKernel:
         return True  # the step that writes the interior touches other memory
 
     def function(self, isa: Isa) -> FunctionText:
-        function = FunctionText(
-            self.name, [("ptr", "b0"), ("i64", "worker"), ("i64", "workers")]
-        )
+        function = FunctionText(self.name, [("ptr", "b0"), ("i64", "worker"), ("i64", "workers")])
         first, last = share_of(function, self.shape[0])
         with function.loop(first, last) as sample:
             start = function.multiply(sample, self.strides[0] * FLOAT)
@@ -62,5 +60,3 @@ class HaloKernel:
 def _clear(function: FunctionText, address: str, size: int) -> None:
     function.declarations.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
     function.do(f"call void @llvm.memset.p0.i64(ptr {address}, i8 0, i64 {size}, i1 false)")
-
-

@@ -1,0 +1,125 @@
+"""Prints a plan as a design for high-level synthesis: kernels, and one top function around them.
+
+Inputs, outputs and weights are AXI masters; weights of one element type share a port, one after
+another. Temporaries are static arrays, which become on-chip memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dhc.backends.cstyle import PLAIN, memory_type, print_kernel
+from dhc.backends.keywords import mangle
+from dhc.ir.kernel import Kernel
+from dhc.lower.plan import Plan, Slot
+
+
+@dataclass(frozen=True)
+class Port:
+    """A parameter of the top function.
+
+    Attributes:
+        name: Its C name, and the name of its data file.
+        type: The C type of an element.
+        elements: How many elements there are.
+        slots: What lies there, one after another.
+        written: Whether the design writes it.
+    """
+
+    name: str
+    type: str
+    elements: int
+    slots: tuple[Slot, ...]
+    written: bool = False
+
+
+@dataclass(frozen=True)
+class Design:
+    """The interface of a plan as hardware.
+
+    Attributes:
+        plan: What it computes.
+        top: The name of the top function.
+        ports: Its parameters in order: inputs, weights, outputs.
+    """
+
+    plan: Plan
+    top: str
+    ports: tuple[Port, ...]
+
+    @property
+    def signature(self) -> str:
+        """The declaration of the top function, without a semicolon."""
+        parameters = [f"{'' if p.written else 'const '}{p.type} *{p.name}" for p in self.ports]
+        return f'extern "C" void {self.top}({", ".join(parameters)})'
+
+    @property
+    def on_chip_bytes(self) -> int:
+        """The memory of all temporaries."""
+        return sum(s.size * s.type.dtype.bytes for s in self.plan.by_role("temporary"))
+
+
+def design_of(plan: Plan) -> Design:
+    """Returns the interface that a plan has as hardware."""
+    assert not plan.sizes, "a design is made for known sizes"
+    inputs = [_port(slot) for slot in plan.by_role("input")]
+    outputs = [_port(slot, written=True) for slot in plan.by_role("output")]
+    return Design(plan, f"{mangle(plan.name)}_top", (*inputs, *_weight_ports(plan), *outputs))
+
+
+def _port(slot: Slot, written: bool = False) -> Port:
+    name, kind = mangle(slot.name), memory_type(slot.type.dtype)
+    return Port(name, kind, slot.size, (slot,), written)
+
+
+def _weight_ports(plan: Plan) -> list[Port]:
+    groups: dict[str, list[Slot]] = {}
+    for slot in plan.by_role("weight"):
+        groups.setdefault(memory_type(slot.type.dtype), []).append(slot)
+    return [
+        Port(f"weights_{kind}", kind, sum(slot.size for slot in slots), tuple(slots))
+        for kind, slots in groups.items()
+    ]
+
+
+# ---- text -------------------------------------------------------------------------------------
+
+
+def print_design(design: Design, header: str) -> str:
+    """Returns the C++ of a design.
+
+    Args:
+        design: What to print.
+        header: The name of the file with types and helpers.
+    """
+    kernels = [print_kernel(kernel, PLAIN) for kernel in design.plan.kernels]
+    return "\n".join((f'#include "{header}"\n', *kernels, _top(design)))
+
+
+def _top(design: Design) -> str:
+    places = _places(design)
+    lines = [f"{design.signature} {{"]
+    for number, port in enumerate(design.ports):
+        interface = f"m_axi port={port.name} offset=slave bundle=gmem{number}"
+        lines.append(f"#pragma HLS INTERFACE {interface} depth={max(port.elements, 1)}")
+    lines.append("#pragma HLS INTERFACE s_axilite port=return")
+    for slot in design.plan.by_role("temporary"):
+        kind = memory_type(slot.type.dtype)
+        lines.append(f"  static {kind} {mangle(slot.name)}[{max(slot.size, 1)}];")
+    for step in design.plan.steps:
+        assert isinstance(step.kernel, Kernel)
+        operands = ", ".join(places[operand] for operand in step.operands)
+        lines.append(f"  {mangle(step.kernel.name)}({operands});")
+    return "\n".join((*lines, "}")) + "\n"
+
+
+def _places(design: Design) -> Mapping[str, str]:
+    """Returns for each slot the pointer that kernels get."""
+    places = {slot.name: mangle(slot.name) for slot in design.plan.by_role("temporary")}
+    for port in design.ports:
+        first = 0
+        for slot in port.slots:
+            places[slot.name] = f"{port.name} + {first}" if first else port.name
+            first += slot.size
+    return places
