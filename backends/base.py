@@ -99,6 +99,7 @@ class StagedBackend(ABC):
 
     def check(self, graph: Graph) -> None:
         """Accepts every graph; override to refuse what cannot be built."""
+        return
 
     @abstractmethod
     def passes(self) -> Sequence[Pass]:

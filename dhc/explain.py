@@ -21,7 +21,7 @@ def explain(graph: Graph, target: Target, shapes: Mapping[str, int], stage: str)
         graph: What is compiled.
         target: For what.
         shapes: Values of size symbols; they may stay open for the stage `graph`.
-        stage: `graph`, the name of a pass, or one of `prepare`, `fused`, `plan`, `kernels`, `source`.
+        stage: `graph`, the name of a pass, `prepare`, `fused`, `plan`, `kernels` or `source`.
 
     Raises:
         DhcError: if there is no such stage for this target.

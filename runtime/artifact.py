@@ -1,6 +1,7 @@
 """The .dhx artifact: one zip file with the program's text and its weights.
 
-There is no machine code to trust in it. Whoever opens it compiles the text, usually from the object cache.
+There is no machine code to trust in it. Whoever opens it compiles the text, usually from the object
+cache.
 """
 
 from __future__ import annotations

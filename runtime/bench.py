@@ -67,4 +67,5 @@ def max_error(program: Program, inputs: Mapping[str, Array]) -> float:
 
 def _relative(found: Array, reference: Array) -> float:
     scale = float(np.max(np.abs(reference), initial=0.0)) or 1.0
-    return float(np.max(np.abs(found - reference), initial=0.0)) / scale
+    difference = np.subtract(found, reference, dtype=np.float64)
+    return float(np.max(np.abs(difference), initial=0.0)) / scale

@@ -1,4 +1,4 @@
-"""The CPU backend: one function of explicit vector code for a whole network, run by every worker."""
+"""The CPU backend: one function of vector code for a whole network, run by every worker."""
 
 from __future__ import annotations
 

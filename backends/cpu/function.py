@@ -40,7 +40,7 @@ class FunctionText:
         return name
 
     def alloca(self, type: str, align: int = 64) -> str:
-        """Returns memory that lives as long as the call; in the entry block, so it can be promoted."""
+        """Returns memory that lives as long as the call; in the entry block, to be promoted."""
         name = self.fresh("m")
         self._allocas.append(f"  {name} = alloca {type}, align {align}")
         return name

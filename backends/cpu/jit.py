@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from dataclasses import dataclass
+from typing import Any
 
 from dhc.backends.cpu.features import Isa
 
@@ -26,7 +27,7 @@ def compile_object(text: str, isa: Isa) -> bytes:
     """
     import llvmlite.binding as llvm
 
-    machine = _machine(isa)
+    machine: Any = _machine(isa)
     module = llvm.parse_assembly(text)
     module.triple = llvm.get_process_triple()
     module.data_layout = str(machine.target_data)

@@ -1,8 +1,8 @@
 """Prints kernels as LLVM functions: loops, accumulators and stores, with explicit vectors.
 
-A printed kernel takes its buffers' addresses, then the number of this worker and of all workers. Loops
-marked `parallel` are split among the workers; loops marked `vector` run `lanes` turns at once, and the
-rest one by one.
+A printed kernel takes its buffers' addresses, then the number of this worker and of all workers.
+Loops marked `parallel` are split among the workers; loops marked `vector` run `lanes` turns at
+once, and the rest one by one.
 """
 
 from __future__ import annotations

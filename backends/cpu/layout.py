@@ -179,7 +179,8 @@ def _needed(node: Node, readers: list[Node]) -> Halo:
     for reader in readers:
         found = anchor(reader)
         if node in _halo_sources(reader):
-            assert found is not None and isinstance(found.op, (PackedConv, Conv))
+            assert found is not None
+            assert isinstance(found.op, (PackedConv, Conv))
             halo = [max(h, *pads) for h, pads in zip(halo, found.op.pads, strict=True)]
     return tuple(halo)
 

@@ -1,7 +1,7 @@
 """Convolutions and dense layers with weights packed for vector kernels.
 
 The packed operators have the same meaning as the plain ones and their own definition of an element,
-so they run as generic kernels too. Packing parameters happens in the prepare graph; weights that are
+so they run as generic kernels too. Parameters are packed in the prepare graph; weights that are
 computed are packed in each run.
 """
 

@@ -50,7 +50,7 @@ class _Planner:
         placed, arena = _place(slots, self._steps)
         return Plan(identifier(self._graph.name), placed, tuple(self._steps), arena)
 
-    # ---- slots -----------------------------------------------------------------------------------
+    # ---- slots ----------------------------------------------------------------------------------
 
     def _make_slots(self) -> None:
         outputs = {node: name for name, node in self._graph.outputs}
@@ -82,7 +82,7 @@ class _Planner:
         buffer = self._layout.buffer(node, name)
         return Slot(name, "", node.type, "temporary", buffer, start, geometry.size)
 
-    # ---- steps -------------------------------------------------------------------------------------
+    # ---- steps ----------------------------------------------------------------------------------
 
     def _step(self, node: Node) -> None:
         slots = [self._slots[node], *(self._slots[source] for source in node.inputs)]
@@ -124,7 +124,7 @@ class _Planner:
         kernel = HaloKernel("", geometry.shape, geometry.halo, geometry.strides)
         self._launch(kernel, "halo", [self._slots[owner]], node)
 
-    # ---- concatenation -----------------------------------------------------------------------------
+    # ---- concatenation --------------------------------------------------------------------------
 
     def _is_shared(self, concat: Node) -> bool:
         return concat in self._layout.places and self._slots[concat].role == "temporary"

@@ -1,7 +1,7 @@
 """Worker threads: they spin for a moment between calls, then sleep.
 
-On Linux the workers wait in generated code, so a call costs about two microseconds. Elsewhere, or when asked
-to, ordinary Python threads do the same.
+On Linux the workers wait in generated code, so a call costs about two microseconds. Elsewhere, or
+when asked to, ordinary Python threads do the same.
 """
 
 from __future__ import annotations
@@ -124,7 +124,11 @@ def _pool_code(isa: Isa) -> dict[str, Code]:
 
 
 def _pool_text(futex: int) -> str:
-    """The mailbox holds: 0 generation, 64 function, 72 bases, 80 workers, 128 done, 192 sleepers."""
+    """The mailbox: 0 generation, 64 function, 72 bases, 80 workers, 128 done, 192 sleepers."""
+    wake, wait = (
+        f"i64 {futex}, ptr %mail, i32 {operation}, i32 {count}, ptr null, ptr null, i32 0"
+        for operation, count in ((129, 2147483647), (128, "%seen"))
+    )
     return f"""
 declare void @llvm.x86.sse2.pause()
 declare i64 @syscall(i64, ...)
@@ -145,7 +149,7 @@ entry:
   %any = icmp ne i64 %asleep, 0
   br i1 %any, label %wake, label %work
 wake:
-  %woken = call i64 (i64, ...) @syscall(i64 {futex}, ptr %mail, i32 129, i32 2147483647, ptr null, ptr null, i32 0)
+  %woken = call i64 (i64, ...) @syscall({wake})
   br label %work
 work:
   call void %function(ptr %bases, i64 0, i64 %workers)
@@ -187,7 +191,7 @@ pause:
   br label %spin
 sleep:
   %before = atomicrmw add ptr %sleepersat, i64 1 seq_cst, align 8
-  %slept_for = call i64 (i64, ...) @syscall(i64 {futex}, ptr %mail, i32 128, i32 %seen, ptr null, ptr null, i32 0)
+  %slept_for = call i64 (i64, ...) @syscall({wait})
   %after = atomicrmw sub ptr %sleepersat, i64 1 seq_cst, align 8
   br label %slept
 slept:

@@ -1,7 +1,7 @@
 """Prints scalar expressions as LLVM instructions, for one element or for a whole vector of them.
 
-In vector mode one index variable, the *lane variable*, stands for consecutive values. What depends on it
-is *varying* and printed as a vector; the rest stays scalar and is spread when the two meet.
+In vector mode one index variable, the *lane variable*, stands for consecutive values. What depends
+on it is *varying* and printed as a vector; the rest stays scalar and is spread when the two meet.
 """
 
 from __future__ import annotations
@@ -194,15 +194,15 @@ class ScalarPrinter:
                 parts = [self.value(e, scope) for e in (condition, then, otherwise)]
                 return self.select(*parts)
             case Fma(left, right, addend):
-                parts = self._together(*(self.value(e, scope) for e in (left, right, addend)))
-                return self._intrinsic("fma", *parts)
+                factors = self._together(*(self.value(e, scope) for e in (left, right, addend)))
+                return self._intrinsic("fma", *factors)
             case Cast(operand, dtype, saturate):
                 return self._cast(self.value(operand, scope), dtype, saturate)
             case Bitcast(operand, dtype):
-                value = self.value(operand, scope)
-                kind = llvm_type(dtype, value.lanes)
-                text = self.function.let(f"bitcast {value.type} {value.text} to {kind}")
-                return Value(text, dtype, value.lanes)
+                bits = self.value(operand, scope)
+                kind = llvm_type(dtype, bits.lanes)
+                text = self.function.let(f"bitcast {bits.type} {bits.text} to {kind}")
+                return Value(text, dtype, bits.lanes)
             case Load():
                 return self._load(expression, scope)
         raise TypeError(f"cannot print {type(expression).__name__}")

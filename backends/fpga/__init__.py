@@ -1,8 +1,8 @@
 """The FPGA backend: C++ for high-level synthesis, simulated with the host's compiler.
 
 The generated design is a folder that vendor tools build; `write_project` writes it with a testbench
-and golden data, `verify` checks it without a vendor tool or a licence. `build` runs the same C++ as a
-program. C-simulation proves the arithmetic of the C++, not what a vendor tool makes of it.
+and golden data, `verify` checks it without a vendor tool or a licence. `build` runs the same C++ as
+a program. C-simulation proves the arithmetic of the C++, not what a vendor tool makes of it.
 
 Options of the target:
     part: The device, as Vitis names it.

@@ -48,7 +48,7 @@ class DType(Enum):
         return self.bits // 8
 
     @property
-    def numpy(self) -> np.dtype:  # type: ignore[type-arg]
+    def numpy(self) -> np.dtype:
         """The numpy type that holds such elements; bf16 is held as f32 in the reference."""
         return np.dtype(_NUMPY_NAMES[self])
 
@@ -73,7 +73,7 @@ _NUMPY_NAMES = {
 }
 
 
-def dtype_of(array: np.ndarray) -> DType:  # type: ignore[type-arg]
+def dtype_of(array: np.ndarray) -> DType:
     """Returns the element type of a numpy array.
 
     Raises:

@@ -5,7 +5,7 @@ A plan is what the core hands to a backend. It is pure data: backends print it, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from dhc.ir.graph import Origin
@@ -57,7 +57,7 @@ class Launch:
 
     kernel: Launchable
     operands: tuple[str, ...]
-    origin: Origin = Origin()
+    origin: Origin = field(default_factory=Origin)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Fusion: groups operators into regions, each of which becomes one kernel.
 
 A region has at most one *anchor*, the operator that reads many elements or moves them. Elementwise
-operators after it are its epilogue; those before it are its prologue, where the anchor reads each element
-about once. Every value inside a region is needed only there.
+operators after it are its epilogue; those before it are its prologue, where the anchor reads each
+element about once. Every value inside a region is needed only there.
 """
 
 from __future__ import annotations
@@ -107,7 +107,8 @@ class _Grouping:
 
     def _is_prologue(self, node: Node, group: _Group) -> bool:
         anchor = group.anchor
-        assert anchor is not None and isinstance(anchor.op, Operator)
+        assert anchor is not None
+        assert isinstance(anchor.op, Operator)
         takes = anchor.op.inlines_producers and type(anchor.op) not in self._options.no_prologue
         return takes and _kind(node) == "elementwise"
 

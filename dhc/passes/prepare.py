@@ -1,4 +1,4 @@
-"""Splits off what depends on parameters alone: the prepare graph, run once for each set of weights."""
+"""Splits off what depends on parameters alone: the prepare graph, run once per set of weights."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def _is_dicom(path: Path) -> bool:
 
 def _read_dicom(path: Path) -> Image:
     import pydicom
-    from pydicom.pixels import apply_modality_lut
+    from pydicom.pixels.processing import apply_modality_lut
 
     try:
         dataset = pydicom.dcmread(path)

@@ -1,7 +1,7 @@
 """Convolution as blocks of sums: some pixels by some vectors of output channels, held in registers.
 
-The input lies channels-last with a halo of zeros, so there is no edge code: for a row of taps the products
-run over consecutive memory. Weights are packed in the order in which they are read.
+The input lies channels-last with a halo of zeros, so there is no edge code: for a row of taps the
+products run over consecutive memory. Weights are packed in the order in which they are read.
 """
 
 from __future__ import annotations

@@ -109,9 +109,9 @@ class _Generator:
     def _sum(self, cells: list[str], source: str, weights: str, taps: tuple[Tap, ...]) -> None:
         function, step = self.function, self._kernel.channels * FLOAT
         if len(taps) == 1:
-            for tap in range(taps[0].count):
-                moved = function.address(source, tap * taps[0].stride * FLOAT)
-                self._multiply(cells, moved, function.address(weights, tap * step))
+            for number in range(taps[0].count):
+                moved = function.address(source, number * taps[0].stride * FLOAT)
+                self._multiply(cells, moved, function.address(weights, number * step))
             return
         inner = math.prod(tap.count for tap in taps[1:]) * step
         with function.loop(0, taps[0].count) as tap:

@@ -1,4 +1,4 @@
-"""What follows a sum of products in the same kernel: any expression of the sum and other tensors."""
+"""What follows a sum of products in its kernel: any expression of the sum and other tensors."""
 
 from __future__ import annotations
 

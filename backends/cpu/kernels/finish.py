@@ -1,4 +1,4 @@
-"""What native kernels over images share: outer rows, and the end of a sum, its epilogue and store."""
+"""What native kernels over images share: outer rows, and the end of a sum with its epilogue."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Finish:
     epilogue: Epilogue
 
     def store(self, indices: list[Number], pixel: Number, channel: Number, cell: str) -> None:
-        """Ends one vector of sums, held in `cell`, for a pixel and the channels from `channel` on."""
+        """Ends a vector of sums, held in `cell`, for a pixel and the channels from `channel` on."""
         self.scalars.use({buffer: f"%b{k}" for k, buffer in enumerate(self.buffers)})
         lanes = self.scalars.lanes
         total = self.function.let(f"load <{lanes} x float>, ptr {cell}")
