@@ -60,9 +60,17 @@ class Executable(Protocol):
 
 
 class Backend(Protocol):
-    """One kind of device. Objects are made anew for each compilation with its target."""
+    """One kind of device. Objects are made anew for each compilation with its target.
+
+    Attributes:
+        name: What targets call it.
+        options: The target options it knows, with the type of each.
+        precisions: The precisions it computes in.
+    """
 
     name: ClassVar[str]
+    options: ClassVar[Mapping[str, type]]
+    precisions: ClassVar[Sequence[str]]
 
     def __init__(self, target: Target) -> None: ...
 
@@ -93,6 +101,8 @@ class StagedBackend(ABC):
     """
 
     name: ClassVar[str] = ""
+    options: ClassVar[Mapping[str, type]] = {}
+    precisions: ClassVar[Sequence[str]] = ("f32",)
 
     def __init__(self, target: Target) -> None:
         self.target = target

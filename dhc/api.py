@@ -4,33 +4,110 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
+from dhc import frontend
 from dhc.backends.base import Target
 from dhc.driver import compile_graph
-from dhc.ir.graph import Array, Graph
+from dhc.errors import DhcError, Diagnostic
+from dhc.ir.graph import Array, Graph, Input
+from dhc.ir.size import symbols
+from dhc.ir.types import DType
 from dhc.runtime.artifact import read_artifact
 from dhc.runtime.parameters import check_values, initial_values, read_safetensors
 from dhc.runtime.program import Program
 
 
-class Model:
-    """A network or pipeline of a program, with its parameters.
+class Source:
+    """A checked .dhm file. Its models and pipelines are built when asked for.
 
     Attributes:
-        graph: Its graph; sizes may be symbolic.
+        program: What the front end made of it.
     """
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, program: frontend.Program) -> None:
+        self.program = program
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names of its models."""
+        return self.program.models
+
+    @property
+    def pipelines(self) -> tuple[str, ...]:
+        """The names of its pipelines."""
+        return self.program.pipelines
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names of its targets."""
+        return self.program.targets
+
+    def model(self, name: str, **parameters: object) -> Model:
+        """Builds a model with the given parameters; the others keep their defaults.
+
+        Raises:
+            DhcError: if there is no such model or parameter, or the tensors in it do not fit.
+        """
+        return Model(self.program.model(name, **parameters))
+
+    def pipeline(self, name: str, dtype: DType = DType.F32) -> Model:
+        """Builds a pipeline for one sample whose images have elements of type `dtype`.
+
+        Raises:
+            DhcError: if there is no such pipeline, or its stages do not fit.
+        """
+        return Model(self.program.pipeline(name, dtype))
+
+    def entry(self, name: str) -> Model:
+        """Builds the model or else the pipeline of that name, with all defaults."""
+        return self.model(name) if name in self.models else self.pipeline(name)
+
+    def target(self, name: str) -> Target:
+        """Returns what a target block says.
+
+        Raises:
+            DhcError: if there is no such target, or it asks for what does not exist yet.
+        """
+        found = self.program.target(name)
+        if found.quantize is not None:
+            text = f"The target '{name}' asks for quantization, which does not exist yet."
+            raise DhcError(Diagnostic("not-yet", text, found.quantize.span))
+        options = {
+            key: value
+            for key, value in found.arguments.items()
+            if isinstance(value, (str, int, float, bool))
+        }
+        return Target(found.backend, found.threads or 0, found.precision or "f32", options)
+
+
+class Model:
+    """A model or pipeline of a program, with its parameters.
+
+    Attributes:
+        name: Its name in the file.
+        kind: `model` or `pipeline`.
+        graph: Its graph; sizes may be symbolic.
+        constraints: What the sizes must satisfy, such as `H % 8 == 0`.
+        settings: The values of its compile-time parameters.
+    """
+
+    def __init__(self, entry: frontend.Entry) -> None:
+        self.name = entry.name
+        self.kind = entry.kind
+        self.graph = entry.graph
+        self.constraints = entry.constraints
+        self.settings = dict(entry.parameters)
         self._loaded: dict[str, Array] | None = None
 
-    @property
-    def name(self) -> str:
-        return self.graph.name
+    @cached_property
+    def sizes(self) -> frozenset[str]:
+        """The size symbols that are still open."""
+        return open_sizes(self.graph)
 
     @property
-    def _values(self) -> dict[str, Array]:
+    def values(self) -> Mapping[str, Array]:
         """The parameters; drawn when first needed, since large networks take seconds."""
         if self._loaded is None:
             self._loaded = initial_values(self.graph.params)
@@ -38,7 +115,7 @@ class Model:
 
     def parameters(self) -> dict[str, Array]:
         """Returns the parameters by path; changing the arrays changes nothing."""
-        return {path: value.copy() for path, value in self._values.items()}
+        return {path: value.copy() for path, value in self.values.items()}
 
     def load_parameters(self, source: Mapping[str, Array] | str | Path) -> None:
         """Replaces all parameters by those of a mapping or a safetensors file.
@@ -50,12 +127,21 @@ class Model:
         self._loaded = check_values(self.graph.params, given)
 
 
-def compile_model(
+def load(path: str | Path) -> Source:
+    """Reads and checks a .dhm file.
+
+    Raises:
+        DhcError: with everything that is wrong in it.
+    """
+    return Source(frontend.load(path))
+
+
+def compile(
     model: Model,
     target: str | Target = "cpu",
     shapes: Mapping[str, int] | None = None,
-    precision: str = "f32",
-    threads: int = 0,
+    precision: str | None = None,
+    threads: int | None = None,
 ) -> Program:
     """Compiles a model.
 
@@ -63,7 +149,7 @@ def compile_model(
         model: What to compile.
         target: `reference`, `cpu`, `cuda`, `opencl`, `fpga`, or a target with options.
         shapes: Values of size symbols; those left out are bound by the first call's inputs.
-        precision: `f32`, or `f64` on the reference backend.
+        precision: `f32`, or `f64` on the reference backend; the target's own if not given.
         threads: Workers on the CPU; 0 means one for each core.
 
     Returns:
@@ -73,8 +159,11 @@ def compile_model(
         DhcError: if the target cannot run all of the model, or a tool is missing.
     """
     chosen = target if isinstance(target, Target) else Target(target)
-    chosen = replace(chosen, precision=precision, threads=threads)
-    return compile_graph(model.graph, chosen, shapes, parameters=model.parameters())
+    if precision is not None:
+        chosen = replace(chosen, precision=precision)
+    if threads is not None:
+        chosen = replace(chosen, threads=threads)
+    return compile_graph(model.graph, chosen, shapes, parameters=model.values)
 
 
 def open_artifact(path: str | Path) -> Program:
@@ -85,3 +174,9 @@ def open_artifact(path: str | Path) -> Program:
     """
     artifact = read_artifact(path)
     return compile_graph(artifact.graph, artifact.target, parameters=artifact.weights)
+
+
+def open_sizes(graph: Graph) -> frozenset[str]:
+    """Returns the size symbols in the inputs of a graph."""
+    sizes = [s for node in graph.inputs if isinstance(node.op, Input) for s in node.type.shape]
+    return frozenset(name for size in sizes for name in symbols(size))

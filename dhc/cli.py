@@ -76,9 +76,10 @@ def explain(
 
     Example: dhc explain models/unet.dhm UNet --at fused --shape N=1 --shape H=64 --shape W=64
     """
+    from dhc.commands.entries import Request
     from dhc.commands.inspect import explain_entry
 
-    _finish(explain_entry(file, entry, at, target, shape or [], set or []))
+    _finish(explain_entry(Request(file, entry, set or []), at, target, shape or []))
 
 
 @app.command()
@@ -89,9 +90,10 @@ def summary(
 
     Example: dhc summary models/resnet.dhm ResNet18 --shape N=1 --shape H=224 --shape W=224
     """
+    from dhc.commands.entries import Request
     from dhc.commands.inspect import summarise_entry
 
-    _finish(summarise_entry(file, entry, shape or [], set or [], json))
+    _finish(summarise_entry(Request(file, entry, set or []), shape or [], json))
 
 
 @app.command()
@@ -105,9 +107,10 @@ def graph(
 
     Example: dhc graph models/unet.dhm UNet -o unet.svg
     """
+    from dhc.commands.entries import Request
     from dhc.commands.inspect import draw_entry
 
-    _finish(draw_entry(file, entry, output, set or []))
+    _finish(draw_entry(Request(file, entry, set or []), output))
 
 
 @app.command(name="compile")
@@ -126,8 +129,10 @@ def compile_(
     Example: dhc compile models/unet.dhm UNet --target cpu --shape N=1 -o unet.dhx
     """
     from dhc.commands.build import compile_entry
+    from dhc.commands.entries import Request
 
-    _finish(compile_entry(file, entry, output, target, weights, shape or [], set or [], threads))
+    request = Request(file, entry, set or [])
+    _finish(compile_entry(request, output, target, weights, shape or [], threads))
 
 
 @app.command()
@@ -150,10 +155,10 @@ def run(
 
     Example: dhc run models/ct_tissue.dhm Tissue example:ct --pipeline prepare -o out
     """
-    from dhc.commands.run import run_entry
+    from dhc.commands.run import RunOptions, run_entry
 
-    options = (output, pipeline, weights, target, set or [], threads, json)
-    _finish(run_entry(file, arguments, *options))
+    options = RunOptions(output, pipeline, weights, target, set or [], threads, json)
+    _finish(run_entry(file, arguments, options))
 
 
 @app.command()
@@ -163,7 +168,7 @@ def bench(
     target: TargetName = "cpu",
     batch: Annotated[int, typer.Option(help="The size N.")] = 1,
     threads: Threads = 0,
-    precision: Annotated[str, typer.Option(help="f32.")] = "f32",
+    precision: Annotated[str, typer.Option(help="f32, or f64 on reference.")] = "",
     rounds: Annotated[int, typer.Option(help="Timed calls.")] = 20,
     shape: Shapes = None,
     set: Settings = None,
@@ -173,10 +178,11 @@ def bench(
 
     Example: dhc bench models/resnet.dhm ResNet18 --shape H=224 --shape W=224 --threads 2 --json
     """
-    from dhc.commands.bench import bench_entry
+    from dhc.commands.bench import BenchOptions, bench_entry
+    from dhc.commands.entries import Request
 
-    sizes = [f"N={batch}", *(shape or [])]
-    _finish(bench_entry(file, entry, target, sizes, threads, precision, rounds, set or [], json))
+    options = BenchOptions(target, batch, threads, precision, rounds, shape or [])
+    _finish(bench_entry(Request(file, entry, set or []), options, json))
 
 
 @app.command()

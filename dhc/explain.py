@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dhc.backends.base import Lowered, StagedBackend, Target
-from dhc.driver import COMMON_PASSES, find_backend
+from dhc.driver import COMMON_PASSES, make_backend
 from dhc.errors import DhcError, Diagnostic, did_you_mean
 from dhc.ir.graph import Graph
-from dhc.ir.rewrite import specialise
 from dhc.ir.text import print_graph, print_kernel
 from dhc.lower.plan import Plan
+from dhc.passes.bind_sizes import bind_sizes
 from dhc.passes.manager import PassRecord, run_passes
 
 
@@ -26,11 +26,11 @@ def explain(graph: Graph, target: Target, shapes: Mapping[str, int], stage: str)
     Raises:
         DhcError: if there is no such stage for this target.
     """
-    graph = specialise(graph, dict(shapes))
+    graph = bind_sizes(graph, dict(shapes))
     if stage == "graph":
         return print_graph(graph)
     records: list[PassRecord] = []
-    backend = find_backend(target.backend)(target)
+    backend = make_backend(target)
     optimised = run_passes(graph, COMMON_PASSES, [records.append])
     texts: dict[str, str] = {}
     if isinstance(backend, StagedBackend):

@@ -7,7 +7,7 @@ Options of the target:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import ClassVar
 
@@ -33,6 +33,7 @@ class CudaBackend(StagedBackend):
     """Generates CUDA C++."""
 
     name: ClassVar[str] = "cuda"
+    options: ClassVar[Mapping[str, type]] = {"threads": int, "device": str}
 
     def check(self, graph: Graph) -> None:
         """Refuses element types that the printed C has not.

@@ -11,7 +11,7 @@ Options of the target:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from dhc.backends.base import Executable, Source, StagedBackend
@@ -32,6 +32,7 @@ class FpgaBackend(StagedBackend):
     """Generates HLS C++."""
 
     name: ClassVar[str] = "fpga"
+    options: ClassVar[Mapping[str, type]] = {"part": str, "clock_ns": float}
 
     def check(self, graph: Graph) -> None:
         """Refuses element types that the printed C++ has not.

@@ -8,7 +8,7 @@ Options of the target:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import ClassVar
 
@@ -35,6 +35,7 @@ class OpenclBackend(StagedBackend):
     """Generates OpenCL C and runs it through pyopencl."""
 
     name: ClassVar[str] = "opencl"
+    options: ClassVar[Mapping[str, type]] = {"threads": int, "platform": str, "device": str}
 
     def check(self, graph: Graph) -> None:
         """Refuses element types that the device has not; looks for it only if it matters.
