@@ -87,6 +87,13 @@ class MaxPool(Pool):
         axes = tuple(range(-len(self.kernel), 0))
         return np.asarray(self.windows(x, -np.inf).max(axis=axes))
 
+    def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
+        from dhc.ops.unpool import MaxPoolPlaces, MaxUnpool
+
+        places = MaxPoolPlaces(self.kernel, self.stride, self.pads, self.ceil)(x)
+        back = MaxUnpool(self.kernel, self.stride, self.pads, x.type.shape[2:])
+        return (back(upstream, places),)
+
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         return _pool_samples(cls)
@@ -138,9 +145,10 @@ class _Ones(Operand):
         return one if guard is None else select(guard, one, zero)
 
 
-def _window(
+def pool_window(
     name: str, x: Node, size: Ints, stride: Ints, pad: Padding
 ) -> tuple[tuple[int, ...], tuple[int, ...], Pads]:
+    """Returns the kernel, stride and padding of windows over the spatial axes of x."""
     rank = x.type.rank - 2
     if rank not in (1, 2, 3):
         raise TypeRuleError(f"'{name}' needs an input [N, C, ...] of 3 to 5 axes, not {x.type}.", 0)
@@ -159,7 +167,7 @@ def maxpool(
     ceil: bool = False,
 ) -> Node:
     """Max pooling; the stride is the window's size unless given."""
-    return MaxPool(*_window("maxpool", x, size, stride, pad), ceil)(x)
+    return MaxPool(*pool_window("maxpool", x, size, stride, pad), ceil)(x)
 
 
 @layer("avgpool")
@@ -173,7 +181,7 @@ def avgpool(
     count_include_pad: bool = True,
 ) -> Node:
     """Average pooling; the stride is the window's size unless given."""
-    return AveragePool(*_window("avgpool", x, size, stride, pad), ceil, count_include_pad)(x)
+    return AveragePool(*pool_window("avgpool", x, size, stride, pad), ceil, count_include_pad)(x)
 
 
 @layer("global_avgpool")

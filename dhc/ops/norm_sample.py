@@ -1,0 +1,187 @@
+"""Normalisation of each sample by its own mean and variance: over named axes, groups or planes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from dhc.ir.graph import Initializer, Node, literal
+from dhc.ir.size import Size
+from dhc.ir.types import DType
+from dhc.ops.base import (
+    Axis,
+    Composite,
+    LayerContext,
+    Onnx,
+    TypeRuleError,
+    layer,
+    normalize_axis,
+    op,
+    require_elements,
+)
+from dhc.ops.conv import int_size
+from dhc.ops.elementwise import Add, Div, Mul, Sqrt, Sub
+from dhc.ops.reduce import ReduceMean
+from dhc.ops.sample import Range, Sample, sample
+from dhc.ops.shape import Reshape
+
+_RANGES: tuple[Range, ...] = ((-2.0, 2.0), (0.5, 2.0), (-1.0, 1.0))
+
+
+def standardised(x: Node, axes: Sequence[int], epsilon: float) -> Node:
+    """Returns (x - mean) / sqrt(variance + epsilon); the variance divides by n."""
+    distance = Sub()(x, ReduceMean(tuple(axes), True)(x))
+    variance = ReduceMean(tuple(axes), True)(Mul()(distance, distance))
+    return Div()(distance, Sqrt()(Add()(variance, literal(epsilon, x.type.dtype))))
+
+
+def _scaled(x: Node, weights: tuple[Node, ...], shape: tuple[Size, ...]) -> Node:
+    """Returns x * scale + bias where there are weights, brought to `shape` first."""
+    if not weights:
+        return x
+    scale, bias = (Reshape(shape)(weight) for weight in weights)
+    return Add()(Mul()(x, scale), bias)
+
+
+def _check(name: str, x: Node, weights: tuple[Node, ...]) -> None:
+    require_elements(name, "float", (x.type,))
+    if len(weights) not in (0, 2):
+        raise TypeRuleError(f"'{name}' takes a scale and a bias, or neither.")
+
+
+def _channels(name: str, x: Node) -> int:
+    if x.type.rank < 3:
+        raise TypeRuleError(f"'{name}' needs an input [N, C, ...] of 3 axes or more.", 0)
+    return int_size(x.type.shape[1])
+
+
+# ---- operators -------------------------------------------------------------------------------
+
+
+@op("layernorm")
+class LayerNorm(Composite):
+    """x normalised over `axes`, times a scale, plus a bias (arXiv:1607.06450).
+
+    Scale and bias have the sizes of the axes, in the order of x.
+    """
+
+    axes: tuple[int, ...] = (-1,)
+    epsilon: float = 1e-5
+
+    def expand(self, x: Node, *weights: Node) -> Node:
+        _check(self.name, x, weights)
+        axes = normalised_axes(self.name, x, self.axes)
+        shape = tuple(size if i in axes else 1 for i, size in enumerate(x.type.shape))
+        return _scaled(standardised(x, axes, self.epsilon), weights, shape)
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        last = sample(cls(), "f32[2, 3, 5]", "f32[5]", "f32[5]", ranges=_RANGES)
+        channels = sample(cls((1,)), "f32[2, 3, 4, 2]", "f32[3]", "f32[3]", ranges=_RANGES)
+        return [last, channels, sample(cls((1, -1), 0.1), "f32[2, 3, 2, 4]")]
+
+
+def normalised_axes(name: str, x: Node, axes: Sequence[int]) -> tuple[int, ...]:
+    """Returns the axes counted from the front, in order; refuses none and doubles."""
+    found = sorted(normalize_axis(name, axis, x.type.rank) for axis in axes)
+    if not found or len(set(found)) != len(found):
+        raise TypeRuleError(f"'{name}' needs at least one axis, and each only once.", 0)
+    return tuple(found)
+
+
+@op("groupnorm", onnx=Onnx("GroupNormalization", since=21, attributes=(("groups", "num_groups"),)))
+class GroupNorm(Composite):
+    """Each group of neighbouring channels normalised over channels and space (arXiv:1803.08494).
+
+    x is [N, C, ...]; scale and bias are [C].
+    """
+
+    groups: int
+    epsilon: float = 1e-5
+
+    def expand(self, x: Node, *weights: Node) -> Node:
+        _check(self.name, x, weights)
+        channels = _channels(self.name, x)
+        if self.groups < 1 or channels % self.groups:
+            raise TypeRuleError(
+                f"'{self.name}' cannot split {channels} channels into {self.groups} groups.", 0
+            )
+        shape = x.type.shape
+        size = channels // self.groups * math.prod(shape[2:])
+        grouped = Reshape((shape[0], self.groups, size))(x)
+        result = Reshape(shape)(standardised(grouped, (2,), self.epsilon))
+        return _scaled(result, weights, (channels, *[1] * (len(shape) - 2)))
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        plane = sample(cls(2), "f32[2, 4, 3, 2]", "f32[4]", "f32[4]", ranges=_RANGES)
+        return [plane, sample(cls(3, 0.1), "f32[1, 3, 2, 2, 3]")]
+
+
+@op("instancenorm", onnx=Onnx("InstanceNormalization", since=6))
+class InstanceNorm(Composite):
+    """Each channel of each sample normalised over space (arXiv:1607.08022).
+
+    x is [N, C, ...]; scale and bias are [C].
+    """
+
+    epsilon: float = 1e-5
+
+    def expand(self, x: Node, *weights: Node) -> Node:
+        _check(self.name, x, weights)
+        channels, rank = _channels(self.name, x), x.type.rank
+        result = standardised(x, range(2, rank), self.epsilon)
+        return _scaled(result, weights, (channels, *[1] * (rank - 2)))
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        plane = sample(cls(), "f32[2, 3, 4, 2]", "f32[3]", "f32[3]", ranges=_RANGES)
+        return [plane, sample(cls(0.1), "f32[2, 2, 5]")]
+
+
+# ---- layers ----------------------------------------------------------------------------------
+
+
+def _weights(
+    context: LayerContext, shape: tuple[int, ...], affine: bool, dtype: DType
+) -> tuple[Node, ...]:
+    if not affine:
+        return ()
+    scale = context.param("scale", shape, Initializer(value=1.0), dtype=dtype)
+    return scale, context.param("bias", shape, Initializer(), dtype=dtype)
+
+
+@layer("layernorm")
+def layernorm(
+    context: LayerContext,
+    x: Node,
+    axis: Axis | tuple[Axis, ...] = -1,
+    epsilon: float = 1e-5,
+    affine: bool = True,
+) -> Node:
+    """Normalisation over one axis or several, of each place by itself.
+
+    The last axis unless given, as in transformers; `axis=C` normalises the channels of each pixel,
+    `axis=[C, H, W]` the whole image, whose sizes must then be known.
+    """
+    axes = normalised_axes("layernorm", x, (axis,) if isinstance(axis, int) else axis)
+    shape = tuple(int_size(x.type.shape[each]) for each in axes) if affine else ()
+    return LayerNorm(axes, epsilon)(x, *_weights(context, shape, affine, x.type.dtype))
+
+
+@layer("groupnorm")
+def groupnorm(
+    context: LayerContext, x: Node, groups: int = 32, epsilon: float = 1e-5, affine: bool = True
+) -> Node:
+    """Normalisation over groups of channels and all of space, independent of the batch."""
+    shape = (_channels("groupnorm", x),)
+    return GroupNorm(groups, epsilon)(x, *_weights(context, shape, affine, x.type.dtype))
+
+
+@layer("instancenorm")
+def instancenorm(
+    context: LayerContext, x: Node, epsilon: float = 1e-5, affine: bool = True
+) -> Node:
+    """Normalisation of each channel over space, independent of the batch."""
+    shape = (_channels("instancenorm", x),)
+    return InstanceNorm(epsilon)(x, *_weights(context, shape, affine, x.type.dtype))
