@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from typing import ClassVar
 
 import numpy as np
 
 from dhc.backends.base import Compiled, Target
-from dhc.ir.graph import Array, Graph
+from dhc.ir.graph import Array, Graph, Node
+from dhc.ir.rewrite import transform
+from dhc.ir.types import DType, Tensor
 from dhc.ops.base import run
 from dhc.passes.manager import Hook
 
@@ -44,8 +47,9 @@ class ReferenceExecutable:
     """
 
     def __init__(self, graph: Graph, wide: bool) -> None:
-        self._graph = graph
+        self._graph = transform(graph, _widen_node) if wide else graph
         self._wide = wide
+        self._constants = {label: self._widen(a) for label, a in graph.constants.items()}
         self._weights: dict[str, Array] = {}
 
     def load(self, weights: Mapping[str, Array]) -> None:
@@ -55,7 +59,22 @@ class ReferenceExecutable:
         values = {**self._weights, **{label: self._widen(a) for label, a in inputs.items()}}
         names = [name for name, _ in self._graph.outputs]
         roots = [node for _, node in self._graph.outputs]
-        return dict(zip(names, run(roots, values, self._graph.constants), strict=True))
+        return dict(zip(names, run(roots, values, self._constants), strict=True))
 
     def _widen(self, array: Array) -> Array:
         return array.astype(np.float64) if self._wide and array.dtype == np.float32 else array
+
+
+def _widen_node(node: Node, inputs: tuple[Node, ...]) -> Node:
+    """The node in float64: literals, and attributes that are types, would stay narrow otherwise."""
+    attributes = {field.name: getattr(node.op, field.name) for field in fields(node.op)}
+    return replace(node.op, **{name: _widen_type(a) for name, a in attributes.items()})(*inputs)
+
+
+def _widen_type(attribute: object) -> object:
+    match attribute:
+        case DType.F32:
+            return DType.F64
+        case Tensor(DType.F32, shape):
+            return Tensor(DType.F64, shape)
+    return attribute
