@@ -21,7 +21,7 @@ def allocate(size: int) -> Bytes:
     rounded = max(-(-size // HUGE_PAGE) * HUGE_PAGE, HUGE_PAGE) if size > HUGE_PAGE else 1 << 16
     rounded = max(rounded, -(-size // mmap.PAGESIZE) * mmap.PAGESIZE)
     extra = HUGE_PAGE if rounded >= HUGE_PAGE else 0
-    region = mmap.mmap(-1, rounded + extra)
+    region = _private(rounded + extra)
     if hasattr(mmap, "MADV_HUGEPAGE") and extra:
         region.madvise(mmap.MADV_HUGEPAGE)
     array = np.frombuffer(region, np.uint8)
@@ -29,6 +29,13 @@ def allocate(size: int) -> Bytes:
     used = array[start : start + rounded]
     used.fill(0)
     return used
+
+
+def _private(size: int) -> mmap.mmap:
+    """Anonymous memory of this process alone: Linux gives huge pages to no other kind."""
+    if hasattr(mmap, "MAP_PRIVATE") and hasattr(mmap, "MAP_ANONYMOUS"):
+        return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return mmap.mmap(-1, size)
 
 
 class ArenaPool:

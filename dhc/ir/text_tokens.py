@@ -130,6 +130,12 @@ class Cursor:
         self.advance()
         return self._unquoted(token) if token.text.startswith("`") else token.text
 
+    def label(self) -> str:
+        """Reads a name that a colon follows, which may be a word of the language."""
+        if self.token.kind == "name" and self.token.text in RESERVED:
+            return self.advance().text
+        return self.name()
+
     def _unquoted(self, token: Token) -> str:
         return self._json(token, f'"{token.text[1:-1]}"')
 

@@ -147,7 +147,7 @@ class ValueParser:
 
         def entry() -> tuple[str, object, Token]:
             token = self.cursor.token
-            name = self.cursor.name()
+            name = self.cursor.label()
             if name not in allowed:
                 near = did_you_mean(name, allowed)
                 self.cursor.fail(
