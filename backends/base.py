@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
@@ -80,18 +80,36 @@ class Backend(Protocol):
     def compile(self, graph: Graph, hooks: Sequence[Hook]) -> Compiled:
         """Compiles a static graph that the common passes have been through."""
 
+    def identity(self) -> str:
+        """What, besides the graph and the target, decides what is built: processor, versions."""
+
+    def snapshot(self, compiled: Compiled) -> bytes | None:
+        """Returns what restores a program without compiling it; None if that cannot be kept."""
+
+    def restore(self, stored: bytes) -> Restored | None:
+        """Returns the program of a snapshot; the bytes must be authentic."""
+
 
 @dataclass(frozen=True)
 class Compiled:
     """What a backend makes of a graph.
 
     Attributes:
-        prepare: Computes from parameters what the executable takes as weights besides them.
+        prepare: Gives the graph that computes, from parameters, the further weights of the
+            executable.
         executable: The built program.
     """
 
-    prepare: Graph
+    prepare: Callable[[], Graph]
     executable: Executable
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A program from a snapshot, with the types of its inputs by label."""
+
+    compiled: Compiled
+    inputs: Mapping[str, Tensor]
 
 
 class StagedBackend(ABC):
@@ -144,7 +162,16 @@ class StagedBackend(ABC):
 
     def compile(self, graph: Graph, hooks: Sequence[Hook] = ()) -> Compiled:
         lowered = self.lower(graph, hooks)
-        return Compiled(lowered.prepare, self.build(lowered.source))
+        return Compiled(lambda: lowered.prepare, self.build(lowered.source))
+
+    def identity(self) -> str:
+        return ""
+
+    def snapshot(self, compiled: Compiled) -> bytes | None:
+        return None
+
+    def restore(self, stored: bytes) -> Restored | None:
+        return None
 
 
 @dataclass(frozen=True)

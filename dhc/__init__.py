@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dhc.api import Model, Source, compile, load
-    from dhc.api import open_artifact as open
     from dhc.backends.base import Target
+    from dhc.driver import open_program as open
     from dhc.errors import DhcError, Diagnostic
     from dhc.runtime.data.images import read_image
     from dhc.runtime.program import Program
@@ -43,7 +43,7 @@ _HOMES = {
     "Target": "dhc.backends.base:Target",
     "compile": "dhc.api:compile",
     "load": "dhc.api:load",
-    "open": "dhc.api:open_artifact",
+    "open": "dhc.driver:open_program",
     "read_image": "dhc.runtime.data.images:read_image",
 }
 

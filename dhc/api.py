@@ -14,7 +14,6 @@ from dhc.errors import DhcError, Diagnostic
 from dhc.ir.graph import Array, Graph, Input
 from dhc.ir.size import symbols
 from dhc.ir.types import DType
-from dhc.runtime.artifact import read_artifact
 from dhc.runtime.parameters import check_values, initial_values, read_safetensors
 from dhc.runtime.program import Program
 
@@ -164,16 +163,6 @@ def compile(
     if threads is not None:
         chosen = replace(chosen, threads=threads)
     return compile_graph(model.graph, chosen, shapes, parameters=model.values)
-
-
-def open_artifact(path: str | Path) -> Program:
-    """Opens a .dhx file: checks it, and compiles its program unless the cache has it.
-
-    Raises:
-        DhcError: if the file is damaged or the target is not available.
-    """
-    artifact = read_artifact(path)
-    return compile_graph(artifact.graph, artifact.target, parameters=artifact.weights)
 
 
 def open_sizes(graph: Graph) -> frozenset[str]:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import dhc.ops  # noqa: F401  (registers the operators)
-from dhc.backends.base import Backend, Target
+from dhc.backends.base import Backend, Compiled, Target
+from dhc.cached import entry_name
 from dhc.errors import DhcError, Diagnostic, did_you_mean
-from dhc.ir.graph import Array, Graph
+from dhc.ir.graph import Array, Graph, Input
 from dhc.ir.size import Size
+from dhc.ir.text import print_graph
+from dhc.ir.types import Tensor
 from dhc.passes.bind_sizes import bind_sizes
 from dhc.passes.canonicalize import Canonicalize
 from dhc.passes.fold_batchnorm import FoldBatchNorm
 from dhc.passes.manager import Hook, run_passes
-from dhc.runtime.program import Program, Specialised
+from dhc.runtime.artifact import ArtifactFile
+from dhc.runtime.cache import default_cache
+from dhc.runtime.parameters import check_values, initial_values
+from dhc.runtime.program import Content, Program, Specialised
 
 COMMON_PASSES = (Canonicalize(), FoldBatchNorm(), Canonicalize())
 
@@ -76,14 +83,14 @@ def compile_graph(
     parameters: Mapping[str, Array] | None = None,
     hooks: Sequence[Hook] = (),
 ) -> Program:
-    """Compiles a graph.
+    """Compiles a graph, or takes the program from the cache.
 
     Args:
         graph: What to compute.
         target: A backend's name, or a target with options.
         shapes: Values of size symbols; those left out are bound by the first call's inputs.
         parameters: Weights by path; fresh ones if not given.
-        hooks: Called after each pass.
+        hooks: Called after each pass; with hooks everything is compiled anew.
 
     Returns:
         The program, ready to be called.
@@ -93,16 +100,61 @@ def compile_graph(
     """
     chosen = target if isinstance(target, Target) else Target(target)
     backend = make_backend(chosen)
-    known = dict(shapes or {})
-    bound = bind_sizes(graph, known)
+    bound = bind_sizes(graph, dict(shapes or {}))
+    params = bound.params
+    values = initial_values(params) if parameters is None else check_values(params, parameters)
 
     def build(bindings: Mapping[str, Size]) -> Specialised:
         static = bind_sizes(bound, bindings)
         backend.check(static)
-        compiled = backend.compile(run_passes(static, COMMON_PASSES, hooks), hooks)
-        return Specialised(static, compiled.prepare, compiled.executable)
+        compiled = _cached(static, chosen, backend) if not hooks else None
+        if compiled is None:
+            compiled = backend.compile(run_passes(static, COMMON_PASSES, hooks), hooks)
+            _keep(static, chosen, backend, compiled)
+        return Specialised(compiled.prepare, compiled.executable)
 
-    return Program(bound, chosen, build, known, parameters)
+    name = entry_name(print_graph(bound, origins=False), chosen, backend)
+    content = Content(input_types(bound), lambda: bound, lambda: values, name)
+    return Program(content, chosen, build)
+
+
+def open_program(path: str | Path) -> Program:
+    """Opens an artifact: its program comes from the cache, or is compiled.
+
+    Raises:
+        DhcError: if the file is damaged or its target is not available.
+    """
+    file = ArtifactFile(path)
+    backend = make_backend(file.target)
+    name = entry_name(file.text, file.target, backend)
+    stored = default_cache().get(name)
+    restored = None if stored is None else backend.restore(stored)
+    if restored is None:
+        return compile_graph(file.graph, file.target, parameters=file.weights)
+    executable = restored.compiled.executable
+    memory: memoryview | None = getattr(executable, "weight_image", None)
+    loaded = memory is not None and file.read_image(name, memory)
+    made = Specialised(restored.compiled.prepare, executable, loaded)
+    content = Content(restored.inputs, lambda: file.graph, lambda: file.weights, name)
+    return Program(content, file.target, lambda _: made)
+
+
+def input_types(graph: Graph) -> dict[str, Tensor]:
+    """Returns the types of a graph's inputs by label."""
+    return {node.op.label: node.type for node in graph.inputs if isinstance(node.op, Input)}
+
+
+def _cached(graph: Graph, target: Target, backend: Backend) -> Compiled | None:
+    stored = default_cache().get(entry_name(print_graph(graph, origins=False), target, backend))
+    restored = None if stored is None else backend.restore(stored)
+    return None if restored is None else restored.compiled
+
+
+def _keep(graph: Graph, target: Target, backend: Backend, compiled: Compiled) -> None:
+    snapshot = backend.snapshot(compiled)
+    if snapshot is not None and compiled.prepare().constants.keys() <= graph.constants.keys():
+        name = entry_name(print_graph(graph, origins=False), target, backend)
+        default_cache().put(name, snapshot)
 
 
 def _unknown_option(backend: str, name: str, known: list[str]) -> DhcError:

@@ -1,7 +1,7 @@
 """The .dhx artifact: one zip file with the program's text and its weights.
 
 There is no machine code to trust in it. Whoever opens it compiles the text, usually from the object
-cache.
+cache. It may hold the weights a second time, as one program has them in memory, to open quickly.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from dhc.backends.base import Target
 from dhc.errors import DhcError, Diagnostic
@@ -23,11 +25,12 @@ MAX_MANIFEST = 1 << 20
 MAX_PROGRAM = 1 << 27
 MAX_WEIGHTS = 1 << 34
 
-_MANIFEST, _PROGRAM, _WEIGHTS, _CONSTANTS = (
+_MANIFEST, _PROGRAM, _WEIGHTS, _CONSTANTS, _IMAGE = (
     "manifest.json",
     "program.txt",
     "weights.safetensors",
     "constants.safetensors",
+    "weights.image",
 )
 
 
@@ -39,11 +42,15 @@ class Artifact:
         graph: The program before any pass, with the sizes that were bound at compilation.
         weights: Parameters by path.
         target: What it was compiled for.
+        image: The weights as the program has them in memory, if it is of one size.
+        image_of: The name of the program that has them so.
     """
 
     graph: Graph
     weights: Mapping[str, Array]
     target: Target
+    image: memoryview | None = None
+    image_of: str = ""
 
 
 def write_artifact(path: str | Path, artifact: Artifact) -> None:
@@ -59,34 +66,96 @@ def write_artifact(path: str | Path, artifact: Artifact) -> None:
         "threads": target.threads,
         "precision": target.precision,
         "options": dict(target.options),
+        "image_of": artifact.image_of,
     }
+    text = print_graph(artifact.graph, origins=False)
     with atomic_writer(Path(path)) as stream, zipfile.ZipFile(stream, "w") as archive:
         archive.writestr(_MANIFEST, json.dumps(manifest, indent=2))
-        archive.writestr(_PROGRAM, print_graph(artifact.graph), zipfile.ZIP_DEFLATED)
+        archive.writestr(_PROGRAM, text, zipfile.ZIP_DEFLATED)
         archive.writestr(_WEIGHTS, save(dict(artifact.weights)))
         archive.writestr(_CONSTANTS, save(dict(artifact.graph.constants)))
+        if artifact.image is not None:
+            archive.writestr(_IMAGE, artifact.image.tobytes())
 
 
-def read_artifact(path: str | Path) -> Artifact:
-    """Reads a .dhx file and checks all of it.
+class ArtifactFile:
+    """A .dhx file whose parts are read and checked when they are asked for.
+
+    Attributes:
+        target: What it was compiled for.
 
     Raises:
-        DhcError: if it is not an artifact, is damaged, or was written by a newer version.
+        DhcError: from all of its members, if the file is damaged or newer than this program.
     """
-    from dataclasses import replace
 
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
+    def __init__(self, path: str | Path) -> None:
+        self.path = path
+        self._manifest = _check_manifest(path, self._read(_MANIFEST, MAX_MANIFEST))
+        self.target = _target(path, self._manifest)
 
-    try:
-        with zipfile.ZipFile(path) as archive:
-            manifest = _manifest(path, _member(archive, _MANIFEST, MAX_MANIFEST))
-            graph = parse_graph(_member(archive, _PROGRAM, MAX_PROGRAM).decode("utf-8"))
-            weights = load(_member(archive, _WEIGHTS, MAX_WEIGHTS))
-            constants = load(_member(archive, _CONSTANTS, MAX_WEIGHTS))
-    except (OSError, KeyError, UnicodeDecodeError, zipfile.BadZipFile, SafetensorError) as error:
-        raise _damaged(path, str(error)) from error
-    return Artifact(replace(graph, constants=constants), weights, manifest)
+    @cached_property
+    def text(self) -> str:
+        """The text of the program."""
+        try:
+            return self._read(_PROGRAM, MAX_PROGRAM).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise _damaged(self.path, str(error)) from error
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The program, with its constants."""
+        return replace(parse_graph(self.text, str(self.path)), constants=self._arrays(_CONSTANTS))
+
+    @cached_property
+    def weights(self) -> Mapping[str, Array]:
+        """Parameters by path."""
+        return self._arrays(_WEIGHTS)
+
+    def read_image(self, program: str, memory: memoryview) -> bool:
+        """Fills memory with the weights as a program has them.
+
+        Returns:
+            Whether the file has them for this program and this size.
+        """
+        if self._manifest.get("image_of") != program:
+            return False
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                info = archive.getinfo(_IMAGE)
+                if info.file_size != memory.nbytes or info.compress_type != zipfile.ZIP_STORED:
+                    return False
+                return _fill(archive, info, memory)
+        except (OSError, KeyError, zipfile.BadZipFile) as error:
+            raise _damaged(self.path, str(error)) from error
+
+    def _read(self, name: str, limit: int) -> bytes:
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                return _member(archive, name, limit)
+        except (OSError, KeyError, zipfile.BadZipFile) as error:
+            raise _damaged(self.path, str(error)) from error
+
+    def _arrays(self, name: str) -> Mapping[str, Array]:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            return load(self._read(name, MAX_WEIGHTS))
+        except SafetensorError as error:
+            raise _damaged(self.path, str(error)) from error
+
+
+def _fill(archive: zipfile.ZipFile, info: zipfile.ZipInfo, memory: memoryview) -> bool:
+    """Reads a member into memory; the archive checks its sum at the end."""
+    done = 0
+    with archive.open(info) as stream:
+        while done < memory.nbytes:
+            part = stream.read(min(1 << 20, memory.nbytes - done))
+            if not part:
+                return False
+            memory[done : done + len(part)] = part
+            done += len(part)
+        return not stream.read(1)
 
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
@@ -100,26 +169,31 @@ def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     return content
 
 
-def _manifest(path: str | Path, content: bytes) -> Target:
+def _check_manifest(path: str | Path, content: bytes) -> dict[str, Any]:
     try:
         found = json.loads(content)
-        if found["format"] != "dhx" or found["version"] > VERSION:
-            raise DhcError(
-                Diagnostic(
-                    "artifact-version",
-                    f"'{path}' was written by a newer version of dhc.",
-                    hints=("update dhc, or compile the program again",),
-                )
-            )
-        options = {str(k): v for k, v in found["options"].items()}
+        if found["format"] != "dhx" or not isinstance(found["version"], int):
+            raise TypeError("it does not say that it is one")
+    except (ValueError, TypeError, KeyError) as error:
+        raise _damaged(path, f"the manifest is wrong: {error}") from error
+    if found["version"] > VERSION:
+        text = f"'{path}' was written by a newer version of dhc."
+        hint = "update dhc, or compile the program again"
+        raise DhcError(Diagnostic("artifact-version", text, hints=(hint,)))
+    return dict(found)
+
+
+def _target(path: str | Path, manifest: Mapping[str, Any]) -> Target:
+    try:
+        options = {str(k): v for k, v in manifest["options"].items()}
         if not all(isinstance(v, (str, int, float, bool)) for v in options.values()):
             raise TypeError("an option is not a simple value")
-        return Target(str(found["target"]), int(found["threads"]), str(found["precision"]), options)
+        threads, precision = int(manifest["threads"]), str(manifest["precision"])
+        return Target(str(manifest["target"]), threads, precision, options)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _damaged(path, f"the manifest is wrong: {error}") from error
 
 
 def _damaged(path: str | Path, why: str) -> DhcError:
-    return DhcError(
-        Diagnostic("artifact-damaged", f"'{path}' is not a whole .dhx artifact: {why}.")
-    )
+    text = f"'{path}' is not a whole .dhx artifact: {why}."
+    return DhcError(Diagnostic("artifact-damaged", text))

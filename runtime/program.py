@@ -6,28 +6,56 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from dhc.backends.base import Executable, Target, expect_input
-from dhc.ir.graph import Array, Graph, Input, Node
+from dhc.ir.graph import Array, Graph
 from dhc.ir.size import Expr, Size, Symbol, symbols
+from dhc.ir.types import Tensor
 from dhc.ops.base import run
-from dhc.runtime.parameters import check_values, initial_values, read_safetensors
+from dhc.runtime.parameters import check_values, read_safetensors
 
 MAX_SPECIALISATIONS = 8
+
+Inputs = Mapping[str, Tensor]
+Values = Mapping[str, Array]
 
 
 @dataclass(frozen=True)
 class Specialised:
-    """An executable for one binding of the size symbols, with the graphs it came from."""
+    """An executable for one binding of the size symbols.
 
-    graph: Graph
-    prepare: Graph
+    Attributes:
+        prepare: Gives the graph of what the executable needs besides the parameters.
+        executable: The built program.
+        loaded: Whether it has its weights already.
+    """
+
+    prepare: Callable[[], Graph]
     executable: Executable
+    loaded: bool = False
 
 
 Specialiser = Callable[[Mapping[str, Size]], Specialised]
 Bindings = tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a program is made from; graph and parameters are fetched when first needed.
+
+    Attributes:
+        inputs: The types of the inputs by label, specialised as far as sizes are known.
+        graph: Gives the graph before any pass.
+        parameters: Gives the weights by path.
+        name: What identifies the built program if it is of one size: see `weight_image`.
+    """
+
+    inputs: Inputs
+    graph: Callable[[], Graph]
+    parameters: Callable[[], Values]
+    name: str = ""
 
 
 class Program:
@@ -37,34 +65,26 @@ class Program:
     bindings are kept.
 
     Args:
-        graph: The graph, specialised as far as sizes are known.
+        content: What it is made from.
         target: What it is compiled for.
-        specialise: Compiles it for a binding of the remaining symbols.
-        shapes: The sizes bound already.
-        parameters: Weights by path; fresh ones if not given.
+        specialise: Compiles it for a binding of the symbols that are open.
     """
 
-    def __init__(
-        self,
-        graph: Graph,
-        target: Target,
-        specialise: Specialiser,
-        shapes: Mapping[str, int],
-        parameters: Mapping[str, Array] | None = None,
-    ) -> None:
-        self.graph = graph
+    def __init__(self, content: Content, target: Target, specialise: Specialiser) -> None:
         self.target = target
+        self.inputs = content.inputs
+        self._content = content
         self._specialise = specialise
-        self._shapes = dict(shapes)
-        self._values = (
-            initial_values(graph.params)
-            if parameters is None
-            else check_values(graph.params, parameters)
-        )
+        self._replaced: Values | None = None
         self._cache: OrderedDict[Bindings, Specialised] = OrderedDict()
         self._lock = threading.Lock()
-        if not self._open_symbols():
+        if not any(symbols(size) for type in self.inputs.values() for size in type.shape):
             self._specialised(())
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The graph before any pass, specialised as far as sizes are known."""
+        return self._content.graph()
 
     def __call__(self, **inputs: Array) -> dict[str, Array]:
         """Runs the program.
@@ -78,26 +98,25 @@ class Program:
         Raises:
             ValueError: if an input is missing, unknown, or of the wrong type or shape.
         """
-        labels = {node.op.label: node for node in self.graph.inputs if isinstance(node.op, Input)}
-        if labels.keys() != inputs.keys():
-            raise ValueError(f"The inputs are {sorted(labels)}, not {sorted(inputs)}.")
-        for label, node in labels.items():
-            expect_input(label, node.type, inputs[label])
-        chosen = self._specialised(self._bindings(labels, inputs))
+        if self.inputs.keys() != inputs.keys():
+            raise ValueError(f"The inputs are {sorted(self.inputs)}, not {sorted(inputs)}.")
+        for label, type in self.inputs.items():
+            expect_input(label, type, inputs[label])
+        chosen = self._specialised(self._bindings(inputs))
         return chosen.executable(inputs)
 
     def parameters(self) -> dict[str, Array]:
         """Returns the parameters by path; changing the arrays changes nothing."""
         return {path: value.copy() for path, value in self._values.items()}
 
-    def load_parameters(self, source: Mapping[str, Array] | str | Path) -> None:
+    def load_parameters(self, source: Values | str | Path) -> None:
         """Replaces all parameters by those of a mapping or a safetensors file.
 
         Raises:
             DhcError: if names or shapes differ; nothing is changed then.
         """
         given = source if isinstance(source, Mapping) else read_safetensors(source)
-        self._values = check_values(self.graph.params, given)
+        self._replaced = check_values(self.graph.params, given)
         with self._lock:
             for specialised in self._cache.values():
                 self._load(specialised)
@@ -106,16 +125,23 @@ class Program:
         """Writes a .dhx artifact: the program and its weights in one file."""
         from dhc.runtime.artifact import Artifact, write_artifact
 
-        write_artifact(path, Artifact(self.graph, self._values, self.target))
+        image = self._weight_image()
+        name = self._content.name if image is not None else ""
+        write_artifact(path, Artifact(self.graph, self._values, self.target, image, name))
 
-    def _open_symbols(self) -> set[str]:
-        sizes = [size for node in self.graph.inputs for size in node.type.shape]
-        return {name for size in sizes for name in symbols(size)}
+    @property
+    def _values(self) -> Values:
+        return self._content.parameters() if self._replaced is None else self._replaced
 
-    def _bindings(self, labels: Mapping[str, Node], inputs: Mapping[str, Array]) -> Bindings:
+    def _weight_image(self) -> memoryview | None:
+        """The weights as the only executable has them in memory, if it can tell."""
+        only = self._cache.get(())
+        return None if only is None else getattr(only.executable, "weight_image", None)
+
+    def _bindings(self, inputs: Mapping[str, Array]) -> Bindings:
         found: dict[str, int] = {}
-        for label, node in labels.items():
-            for size, given in zip(node.type.shape, inputs[label].shape, strict=True):
+        for label, type in self.inputs.items():
+            for size, given in zip(type.shape, inputs[label].shape, strict=True):
                 name = _symbol(size)
                 if name is not None and found.setdefault(name, given) != given:
                     raise ValueError(f"Size {name} is {found[name]} and, in '{label}', {given}.")
@@ -126,8 +152,9 @@ class Program:
             if bindings in self._cache:
                 self._cache.move_to_end(bindings)
                 return self._cache[bindings]
-            made = self._specialise({**self._shapes, **dict(bindings)})
-            self._load(made)
+            made = self._specialise(dict(bindings))
+            if not made.loaded:
+                self._load(made)
             self._cache[bindings] = made
             if len(self._cache) > MAX_SPECIALISATIONS:
                 self._cache.popitem(last=False)
@@ -135,12 +162,14 @@ class Program:
 
     def _load(self, specialised: Specialised) -> None:
         """Computes the prepared weights and hands all weights to the executable."""
-        prepare = specialised.prepare
+        prepare = specialised.prepare()
         roots = [node for _, node in prepare.outputs]
-        prepared = run(roots, self._values, prepare.constants)
+        values = self._values
+        prepared = run(roots, values, prepare.constants)
         names = [name for name, _ in prepare.outputs]
+        constants = {**self.graph.constants, **prepare.constants}
         specialised.executable.load(
-            {**self._values, **prepare.constants, **dict(zip(names, prepared, strict=True))}
+            {**values, **constants, **dict(zip(names, prepared, strict=True))}
         )
 
 

@@ -1,63 +1,86 @@
-"""The CPU backend: one function of vector code for a whole network, run by every worker."""
+"""The CPU backend, with two engines: vector code through LLVM, and a readable module of numba."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
-from dhc.backends.base import Executable, Source, StagedBackend, Target
+from dhc.backends.base import Compiled, Executable, Restored, Source, StagedBackend, Target
+from dhc.errors import DhcError, Diagnostic
 from dhc.ir.graph import Graph
 from dhc.lower.plan import Plan
-from dhc.ops.shape import Concat
-from dhc.passes.fuse import Fuse
-from dhc.passes.legalise import Legalise
 from dhc.passes.manager import Pass
 
 
 class CpuBackend(StagedBackend):
-    """Generates LLVM text and compiles it in this process.
+    """Compiles in this process, through the engine that the target names.
 
-    Options of its target: `isa` limits the vector units to `avx2` or `generic`; `portable` uses
-    threads that need no futex; `profile` keeps the cycles of each step.
+    Options of its target: `engine` is `llvm` or `numba`; `isa` limits the vector units to `avx2` or
+    `generic`; `portable` uses threads that need no futex; `profile` keeps the cycles of each step.
     """
 
     name: ClassVar[str] = "cpu"
+    options: ClassVar[Mapping[str, type]] = {
+        "engine": str,
+        "isa": str,
+        "portable": bool,
+        "profile": bool,
+    }
 
     def __init__(self, target: Target) -> None:
-        from dhc.backends.cpu.features import host_isa
-
         super().__init__(target)
-        self.isa = host_isa(str(target.options.get("isa", "")))
+        self._engine = _make_engine(target)
+
+    def check(self, graph: Graph) -> None:
+        self._engine.check(graph)
 
     def passes(self) -> Sequence[Pass]:
-        from dhc.backends.cpu.packing import PackWeights
-
-        return (Legalise(), PackWeights(self.isa))
+        return self._engine.passes()
 
     def fusion(self) -> Sequence[Pass]:
-        from dhc.backends.cpu.layout import CopyEdges
-
-        return (Fuse(alone=frozenset({Concat})), CopyEdges())
+        return self._engine.fusion()
 
     def plan(self, graph: Graph) -> Plan:
-        from dhc.backends.cpu.planner import make_cpu_plan
-
-        return make_cpu_plan(graph, self.isa)
+        return self._engine.plan(graph)
 
     def codegen(self, plan: Plan) -> Source:
-        from dhc.backends.cpu.module import print_module
-
-        profile = bool(self.target.options.get("profile", False))
-        return Source({f"{plan.name}.ll": print_module(plan, self.isa, profile)}, plan)
+        return self._engine.codegen(plan)
 
     def build(self, source: Source) -> Executable:
-        from dhc.backends.cpu.executable import CpuExecutable
-        from dhc.backends.cpu.jit import compile_object, link
-        from dhc.backends.cpu.module import ENTRY
-        from dhc.backends.cpu.pool import make_pool
+        return self._engine.build(source)
 
-        code = link(compile_object(source.text, self.isa), ENTRY)
-        workers = self.target.threads or os.cpu_count() or 1
-        pool = make_pool(workers, self.isa, bool(self.target.options.get("portable", False)))
-        return CpuExecutable(source.plan, code, pool)
+    def identity(self) -> str:
+        return self._engine.identity()
+
+    def snapshot(self, compiled: Compiled) -> bytes | None:
+        return self._engine.snapshot(compiled)
+
+    def restore(self, stored: bytes) -> Restored | None:
+        return self._engine.restore(stored)
+
+
+def _make_engine(target: Target) -> StagedBackend:
+    name = str(target.options.get("engine", "llvm"))
+    if name not in _ENGINES:
+        message = f"The CPU backend has no engine '{name}'."
+        hint = f"use {' or '.join(_ENGINES)}"
+        raise DhcError(Diagnostic("unknown-engine", message, hints=(hint,)))
+    return _ENGINES[name](target)
+
+
+def _llvm_engine(target: Target) -> StagedBackend:
+    from dhc.backends.cpu.engine import LlvmEngine
+
+    return LlvmEngine(target)
+
+
+def _numba_engine(target: Target) -> StagedBackend:
+    from dhc.backends.cpu.numba import NumbaEngine
+
+    return NumbaEngine(target)
+
+
+_ENGINES: Mapping[str, Callable[[Target], StagedBackend]] = {
+    "llvm": _llvm_engine,
+    "numba": _numba_engine,
+}

@@ -6,44 +6,52 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from dhc.backends.base import expect_input
+from dhc.backends.cpu.interface import Interface, Port
 from dhc.backends.cpu.jit import Code
 from dhc.backends.cpu.memory import ArenaPool, Bytes, allocate
-from dhc.backends.cpu.module import FIRST_ARRAY, array_slots, barrier_bytes, weight_block
+from dhc.backends.cpu.module import FIRST_ARRAY, barrier_bytes
 from dhc.backends.cpu.pool import Pool
 from dhc.ir.graph import Array
 from dhc.lower.memory import ALIGNMENT
-from dhc.lower.plan import Plan, Slot
 
 SLACK = 256  # bytes after a block that vector reads may touch
 
 
 class CpuExecutable:
-    """Runs a plan's code on a pool of workers. Calls may overlap in time.
+    """Runs code on a pool of workers. Calls may overlap in time.
 
     Args:
-        plan: What the code implements.
+        interface: What the code expects.
+        object_code: The object file that the code was linked from.
         code: The function that every worker runs.
         pool: The workers.
     """
 
-    def __init__(self, plan: Plan, code: Code, pool: Pool) -> None:
-        self._plan = plan
+    def __init__(self, interface: Interface, object_code: bytes, code: Code, pool: Pool) -> None:
+        self.interface = interface
+        self.object_code = object_code
         self._code = code
         self._pool = pool
-        self._block = weight_block(plan)
-        self._weights = allocate(self._block.bytes + SLACK)
-        stamps = 8 * (len(plan.steps) + 1)
-        self._arenas = ArenaPool(_aligned(plan.arena_bytes + SLACK) + barrier_bytes() + stamps)
-        self._inputs, self._outputs = plan.by_role("input"), plan.by_role("output")
+        self._weights = allocate(interface.weight_bytes + SLACK)
+        self._barrier = _aligned(interface.arena_bytes + SLACK)
+        stamps = 8 * (len(interface.steps) + 1)
+        self._arenas = ArenaPool(self._barrier + barrier_bytes() + stamps)
 
     def load(self, weights: Mapping[str, Array]) -> None:
-        for slot in self._plan.by_role("weight"):
-            _write(self._weights[self._block.offsets[slot.name] :], slot, weights[slot.label])
+        for port in self.interface.weights:
+            _write(self._weights[port.start :], port, weights[port.label])
+
+    @property
+    def weight_image(self) -> memoryview:
+        """All weights as they lie in memory; whoever fills it in need not call `load`."""
+        return self._weights[: self.interface.weight_bytes].data
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        given = [np.ascontiguousarray(inputs[slot.label]) for slot in self._inputs]
+        given = [self._given(port, inputs[port.label]) for port in self.interface.inputs]
         made: list[Array] = [
-            np.empty(slot.type.static_shape, slot.type.dtype.numpy) for slot in self._outputs
+            np.empty(port.type.static_shape, port.type.dtype.numpy)
+            for port in self.interface.outputs
         ]
         arena = self._arenas.take()
         try:
@@ -51,26 +59,30 @@ class CpuExecutable:
             self._pool.run(self._code.address, bases.ctypes.data)
         finally:
             self._arenas.give_back(arena)
-        return {slot.label: array for slot, array in zip(self._outputs, made, strict=True)}
+        ports = self.interface.outputs
+        return {port.label: array for port, array in zip(ports, made, strict=True)}
 
     def profile(self) -> list[tuple[str, str, int]]:
         """Returns kernel, layer and cycles of each step of the last call, if built to profile."""
+        steps = self.interface.steps
         arena = self._arenas.take()
-        start = _aligned(self._plan.arena_bytes + SLACK) + barrier_bytes()
-        stamps = arena[start : start + 8 * (len(self._plan.steps) + 1)].view(np.int64).copy()
+        start = self._barrier + barrier_bytes()
+        stamps = arena[start : start + 8 * (len(steps) + 1)].view(np.int64).copy()
         self._arenas.give_back(arena)
         return [
-            (step.kernel.name, step.origin.path, int(stamps[k + 1] - stamps[k]))
-            for k, step in enumerate(self._plan.steps)
+            (kernel, path, int(stamps[k + 1] - stamps[k])) for k, (kernel, path) in enumerate(steps)
         ]
+
+    def _given(self, port: Port, array: Array) -> Array:
+        expect_input(port.label, port.type, array)
+        return np.ascontiguousarray(array)
 
     def _bases(self, arena: Bytes, arrays: list[Array]) -> Array:
         bases = np.empty(FIRST_ARRAY + len(arrays), np.uint64)
         bases[0] = arena.ctypes.data
         bases[1] = self._weights.ctypes.data
-        bases[2] = arena.ctypes.data + _aligned(self._plan.arena_bytes + SLACK)
+        bases[2] = arena.ctypes.data + self._barrier
         bases[FIRST_ARRAY:] = [array.ctypes.data for array in arrays]
-        assert len(arrays) == len(array_slots(self._plan))
         return bases
 
 
@@ -78,10 +90,10 @@ def _aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-def _write(memory: Bytes, slot: Slot, value: Array) -> None:
-    """Copies a weight into memory as its buffer's strides say."""
-    dtype = slot.type.dtype.numpy
-    whole = memory[: slot.size * dtype.itemsize].view(dtype)
-    strides = [int(s) * dtype.itemsize for s in slot.buffer.strides]  # type: ignore[arg-type]
-    shape = slot.type.static_shape
-    np.lib.stride_tricks.as_strided(whole[slot.offset :], shape, strides)[...] = value
+def _write(memory: Bytes, port: Port, value: Array) -> None:
+    """Copies a weight into memory as its strides say."""
+    dtype = port.type.dtype.numpy
+    whole = memory[: port.size * dtype.itemsize].view(dtype)
+    strides = [stride * dtype.itemsize for stride in port.strides]
+    shape = port.type.static_shape
+    np.lib.stride_tricks.as_strided(whole[port.offset :], shape, strides)[...] = value

@@ -20,6 +20,14 @@ class Code:
     owner: object
 
 
+def version() -> str:
+    """Returns the versions of the compiler."""
+    import llvmlite
+    import llvmlite.binding as llvm
+
+    return f"llvmlite {llvmlite.__version__} LLVM {llvm.llvm_version_info}"
+
+
 def compile_object(text: str, isa: Isa) -> bytes:
     """Returns the object file of a module.
 

@@ -232,8 +232,10 @@ class ScalarPrinter:
     def _unary(self, expression: Unary, x: Value) -> Value:
         name, real = expression.function, x.dtype.is_float
         if name == "not":
-            ones = "splat (i1 true)" if x.lanes > 1 else "true"
-            return self._as(x, f"xor {x.type} {x.text}, {ones if x.dtype is DType.BOOL else -1}")
+            ones = "true" if x.dtype is DType.BOOL else "-1"
+            if x.lanes > 1:
+                ones = f"splat ({llvm_type(x.dtype, 1)} {ones})"
+            return self._as(x, f"xor {x.type} {x.text}, {ones}")
         if name == "neg":
             zero = "zeroinitializer" if x.lanes > 1 else "0"
             return self._as(

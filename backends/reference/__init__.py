@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from dhc.backends.base import Compiled, Target
+from dhc.backends.base import Compiled, Restored, Target
 from dhc.ir.graph import Array, Graph, Node
 from dhc.ir.rewrite import transform
 from dhc.ir.types import DType, Tensor
@@ -35,7 +35,17 @@ class ReferenceBackend:
     def compile(self, graph: Graph, hooks: Sequence[Hook] = ()) -> Compiled:
         """Returns a runner, and an empty prepare graph since parameters are used as they are."""
         empty = Graph(f"{graph.name}_prepare", (), ())
-        return Compiled(empty, ReferenceExecutable(graph, self._wide))
+        return Compiled(lambda: empty, ReferenceExecutable(graph, self._wide))
+
+    def identity(self) -> str:
+        return ""
+
+    def snapshot(self, compiled: Compiled) -> bytes | None:
+        """Nothing is compiled, so nothing is kept."""
+        return None
+
+    def restore(self, stored: bytes) -> Restored | None:
+        return None
 
 
 class ReferenceExecutable:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dhc.api import Model, compile, open_artifact, open_sizes
+from dhc.api import Model, compile, open_sizes
 from dhc.commands.entries import (
     Request,
     choose_target,
@@ -16,6 +16,7 @@ from dhc.commands.entries import (
     require_sizes,
 )
 from dhc.commands.report import print_json
+from dhc.driver import open_program
 from dhc.runtime.bench import max_error, random_inputs, time_program
 from dhc.runtime.program import Program
 from dhc.summary import summarise
@@ -71,7 +72,7 @@ def _measure(request: Request, options: BenchOptions) -> dict[str, object]:
 
 
 def _open(path: Path) -> Program:
-    program = open_artifact(path)
+    program = open_program(path)
     still = open_sizes(program.graph)
     if still:
         from dhc.errors import DhcError, Diagnostic

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dhc.api import Source, load, open_artifact
+from dhc.api import Source, load
 from dhc.commands.entries import build_entry, choose_entry, choose_target
 from dhc.commands.report import print_json, print_table
-from dhc.driver import compile_graph
+from dhc.driver import compile_graph, open_program
 from dhc.errors import DhcError, Diagnostic
 from dhc.ir.graph import Array, Graph, Input
 from dhc.ir.types import DType, dtype_of
@@ -90,7 +90,7 @@ def _split(file: Path, arguments: Sequence[str]) -> tuple[str, Sequence[str]]:
 
 def _prepare(file: Path, entry: str, options: RunOptions, dtype: DType) -> tuple[_Loaded, Program]:
     if file.suffix == ".dhx":
-        program = open_artifact(file)
+        program = open_program(file)
         return _Loaded(program.graph, program, None, (), _is_batched(program.graph)), program
     source = load(file)
     name = choose_entry(source, entry)

@@ -1,0 +1,86 @@
+"""The engine that generates LLVM text: explicit vectors, one function for a whole network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import ClassVar
+
+from dhc.backends.base import Compiled, Executable, Restored, Source, StagedBackend, Target
+from dhc.backends.cpu.executable import CpuExecutable
+from dhc.backends.cpu.features import host_isa
+from dhc.backends.cpu.interface import Interface, interface_of
+from dhc.backends.cpu.jit import compile_object, link, version
+from dhc.backends.cpu.module import ENTRY, print_module
+from dhc.backends.cpu.pool import make_pool
+from dhc.backends.cpu.snapshot import Snapshot, pack, unpack
+from dhc.ir.graph import Graph
+from dhc.lower.plan import Plan
+from dhc.passes.manager import Pass
+
+
+class LlvmEngine(StagedBackend):
+    """Generates LLVM text and compiles it in this process."""
+
+    name: ClassVar[str] = "cpu"
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self._isa = host_isa(str(target.options.get("isa", "")))
+
+    def passes(self) -> Sequence[Pass]:
+        from dhc.backends.cpu.packing import PackWeights
+        from dhc.passes.legalise import Legalise
+
+        return (Legalise(), PackWeights(self._isa))
+
+    def fusion(self) -> Sequence[Pass]:
+        from dhc.backends.cpu.layout import CopyEdges
+        from dhc.ops.shape import Concat
+        from dhc.passes.fuse import Fuse
+
+        return (Fuse(alone=frozenset({Concat})), CopyEdges())
+
+    def plan(self, graph: Graph) -> Plan:
+        from dhc.backends.cpu.planner import make_cpu_plan
+
+        return make_cpu_plan(graph, self._isa)
+
+    def codegen(self, plan: Plan) -> Source:
+        profile = bool(self.target.options.get("profile", False))
+        return Source({f"{plan.name}.ll": print_module(plan, self._isa, profile)}, plan)
+
+    def build(self, source: Source) -> Executable:
+        return self._executable(interface_of(source.plan), compile_object(source.text, self._isa))
+
+    def identity(self) -> str:
+        return f"{self._isa} {version()}"
+
+    def snapshot(self, compiled: Compiled) -> bytes | None:
+        from dhc.ir.text import print_graph
+
+        executable = compiled.executable
+        if not isinstance(executable, CpuExecutable):
+            return None
+        prepare = print_graph(compiled.prepare(), origins=False)
+        return pack(Snapshot(executable.interface, prepare, executable.object_code))
+
+    def restore(self, stored: bytes) -> Restored | None:
+        found = unpack(stored)
+        if found is None:
+            return None
+
+        def prepare() -> Graph:
+            import dhc.backends.cpu.packing  # noqa: F401  (registers the operators)
+            from dhc.ir.text import parse_graph
+
+            return parse_graph(found.prepare)
+
+        executable = self._executable(found.interface, found.code)
+        inputs = {port.label: port.type for port in found.interface.inputs}
+        return Restored(Compiled(prepare, executable), inputs)
+
+    def _executable(self, interface: Interface, code: bytes) -> CpuExecutable:
+        workers = self.target.threads or os.cpu_count() or 1
+        pool = make_pool(workers, self._isa, bool(self.target.options.get("portable", False)))
+        return CpuExecutable(interface, code, link(code, ENTRY), pool)

@@ -1,0 +1,121 @@
+"""What running a program's code needs to know: its arrays, its weights and its memory.
+
+It is much smaller than the plan, and it can be kept beside the machine code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dhc.backends.cpu.module import weight_block
+from dhc.ir.types import DType, Tensor
+from dhc.lower.plan import Plan, Slot
+
+
+@dataclass(frozen=True)
+class Port:
+    """An array of the caller, or a weight.
+
+    Attributes:
+        label: The caller's name for it, or the weight's path.
+        type: Element type and shape.
+        strides: Elements between neighbours along each axis.
+        start: Bytes before the first element of the storage; 0 for the callers' arrays.
+        offset: Elements of the storage before logical element 0.
+        size: Elements of the whole storage.
+    """
+
+    label: str
+    type: Tensor
+    strides: tuple[int, ...]
+    start: int
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Interface:
+    """The arrays of a program in the order of their addresses, and the sizes of its memory.
+
+    Attributes:
+        steps: Kernel and layer of each step, for profiles.
+    """
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    weights: tuple[Port, ...]
+    weight_bytes: int
+    arena_bytes: int
+    steps: tuple[tuple[str, str], ...]
+
+
+def interface_of(plan: Plan) -> Interface:
+    """Returns the interface of a plan's code."""
+    block = weight_block(plan)
+    return Interface(
+        tuple(_port(slot, 0) for slot in plan.by_role("input")),
+        tuple(_port(slot, 0) for slot in plan.by_role("output")),
+        tuple(_port(slot, block.offsets[slot.name]) for slot in plan.by_role("weight")),
+        block.bytes,
+        plan.arena_bytes,
+        tuple((step.kernel.name, step.origin.path) for step in plan.steps),
+    )
+
+
+def _port(slot: Slot, start: int) -> Port:
+    strides = tuple(stride for stride in slot.buffer.strides if isinstance(stride, int))
+    return Port(slot.label, slot.type, strides, start, slot.offset, slot.size)
+
+
+def interface_to_json(interface: Interface) -> str:
+    """Returns it as text."""
+    return json.dumps(
+        {
+            "inputs": [_to_json(port) for port in interface.inputs],
+            "outputs": [_to_json(port) for port in interface.outputs],
+            "weights": [_to_json(port) for port in interface.weights],
+            "weight_bytes": interface.weight_bytes,
+            "arena_bytes": interface.arena_bytes,
+            "steps": interface.steps,
+        },
+        separators=(",", ":"),
+    )
+
+
+def interface_from_json(text: str) -> Interface:
+    """Reads what `interface_to_json` wrote; the text must be authentic."""
+    found = json.loads(text)
+    return Interface(
+        tuple(map(_from_json, found["inputs"])),
+        tuple(map(_from_json, found["outputs"])),
+        tuple(map(_from_json, found["weights"])),
+        found["weight_bytes"],
+        found["arena_bytes"],
+        tuple((kernel, path) for kernel, path in found["steps"]),
+    )
+
+
+def _to_json(port: Port) -> Mapping[str, object]:
+    return {
+        "label": port.label,
+        "dtype": port.type.dtype.value,
+        "shape": port.type.static_shape,
+        "strides": port.strides,
+        "start": port.start,
+        "offset": port.offset,
+        "size": port.size,
+    }
+
+
+def _from_json(found: Mapping[str, Any]) -> Port:
+    return Port(
+        found["label"],
+        Tensor(DType(found["dtype"]), tuple(found["shape"])),
+        tuple(found["strides"]),
+        found["start"],
+        found["offset"],
+        found["size"],
+    )

@@ -1,0 +1,39 @@
+"""Compiled programs by what they were made of: graph, target, and this version of the compiler."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import dhc
+from dhc.backends.base import Backend, Target
+
+
+def entry_name(graph_text: str, target: Target, backend: Backend) -> str:
+    """Returns the name under which the cache keeps a program."""
+    options = sorted(target.options.items())
+    parts = (
+        _compiler(),
+        backend.identity(),
+        target.backend,
+        str(target.threads),
+        target.precision,
+        repr(options),
+        graph_text,
+    )
+    return hashlib.sha256("\0".join(parts).encode("utf-8")).hexdigest()
+
+
+@cache
+def _compiler() -> str:
+    """The version, and a digest of the files, which change more often while dhc is developed."""
+    digest = hashlib.sha256()
+    root = Path(dhc.__file__).parent
+    for folder in (root, root / "backends", root / "runtime", root / "grammar"):
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in (".py", ".h"):
+                status = path.stat()
+                digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}".encode())
+    return f"dhc {version('dhc')} {digest.hexdigest()}"
