@@ -13,20 +13,10 @@ from dataclasses import dataclass, field
 from importlib import resources
 
 from dhc.backends.keywords import mangle
-from dhc.backends.printer import Printer, Text
+from dhc.backends.launch import grid_dimension, thread_counts
+from dhc.backends.printer import PRIMARY, Printer, Text, call
 from dhc.backends.ranges import INT32, Ranges, address, fits, indices_fit_int32
-from dhc.ir.kernel import (
-    Alloc,
-    Assign,
-    Declare,
-    For,
-    If,
-    Kernel,
-    Let,
-    LoopKind,
-    Store,
-    statements,
-)
+from dhc.ir.kernel import Alloc, Assign, Declare, For, If, Kernel, Let, LoopKind, Store, statements
 from dhc.ir.number import type_range
 from dhc.ir.scalar import (
     Binary,
@@ -47,7 +37,7 @@ from dhc.ir.types import DType
 from dhc.lower.expand_math import expand_math_in_kernel
 
 WIDTH = 100
-_PRIMARY, _UNARY, _PRODUCT, _SUM, _SHIFT, _ORDER, _EQUAL = 16, 14, 13, 12, 11, 10, 9
+_UNARY, _PRODUCT, _SUM, _SHIFT, _ORDER, _EQUAL = 14, 13, 12, 11, 10, 9
 _BIT_AND, _BIT_XOR, _BIT_OR, _AND, _OR, _CHOICE = 8, 7, 6, 5, 4, 3
 
 _TYPES: Mapping[DType, str] = {
@@ -291,7 +281,7 @@ class CPrinter(Printer):
             case Const():
                 return self._constant(part)
             case Var(name):
-                return Text(self._name(name), _PRIMARY)
+                return Text(self._name(name), PRIMARY)
             case Unary():
                 return self._unary(part, operands[part.operand])
             case Binary():
@@ -301,13 +291,13 @@ class CPrinter(Printer):
             case Select(condition, then, otherwise):
                 return _choice(*(operands[side] for side in (condition, then, otherwise)))
             case Fma(left, right, addend):
-                return _call("fma", operands[left], operands[right], operands[addend])
+                return call("fma", operands[left], operands[right], operands[addend])
             case Cast(operand, dtype, saturate):
                 return self._cast(operands[operand], operand, dtype, saturate)
             case Bitcast(operand, dtype):
                 return self._bitcast(operands[operand], operand.dtype, dtype)
             case Load(buffer, place, guard, otherwise):
-                element = Text(self._element(buffer, place), _PRIMARY)
+                element = Text(self._element(buffer, place), PRIMARY)
                 if guard is None or otherwise is None:
                     return element
                 return _choice(operands[guard], element, operands[otherwise])
@@ -318,12 +308,12 @@ class CPrinter(Printer):
 
     def _constant(self, constant: Const) -> Text:
         if constant.type is DType.BOOL:
-            return Text("true" if constant.value else "false", _PRIMARY)
+            return Text("true" if constant.value else "false", PRIMARY)
         if constant.type.is_float:
             text = _float_text(float(constant.value), constant.type)
         else:
             text = _integer_text(int(constant.value), constant.type)
-        return Text(text, _UNARY if text[0] in "-(" else _PRIMARY)
+        return Text(text, _UNARY if text[0] in "-(" else PRIMARY)
 
     def _unary(self, part: Unary, operand: Text) -> Text:
         dtype, name = part.dtype, self._type(part.dtype)
@@ -337,12 +327,12 @@ class CPrinter(Printer):
             case "not":
                 return self._wrapped(part, Text(f"~{operand.at(_UNARY)}", _UNARY))
             case "abs" if dtype.is_integer:
-                return _call(f"abs_{name}", operand) if dtype.is_signed else operand
+                return call(f"abs_{name}", operand) if dtype.is_signed else operand
             case "abs":
-                return _call("fabs", operand)
+                return call("fabs", operand)
             case "round":
-                return _call("rint", operand)
-        return _call(part.function, operand)
+                return call("rint", operand)
+        return call(part.function, operand)
 
     def _binary(self, part: Binary, left: Text, right: Text) -> Text:
         function, dtype = part.function, part.dtype
@@ -351,11 +341,11 @@ class CPrinter(Printer):
         if function in ("floordiv", "mod") and self._divides_plainly(part):
             return _infix(("/" if function == "floordiv" else "%", _PRODUCT), left, right)
         if function == "pow" and dtype.is_float:
-            return _call("pow", left, right)
+            return call("pow", left, right)
         if function not in _OPERATORS:
-            return _call(f"{function}_{self._type(dtype)}", left, right)
+            return call(f"{function}_{self._type(dtype)}", left, right)
         if function == "add" and isinstance(part.right, Const) and right.text.startswith("-"):
-            text = _infix(("-", _SUM), left, Text(right.text[1:], _PRIMARY))
+            text = _infix(("-", _SUM), left, Text(right.text[1:], PRIMARY))
         else:
             text = _infix(_OPERATORS[function], left, right)
         return self._wrapped(part, text, left, right) if dtype.is_integer else text
@@ -397,13 +387,13 @@ class CPrinter(Printer):
         if dtype is DType.BOOL:
             return Text(f"{text.at(_SUM)} != 0", _EQUAL)
         if saturate and not fits(self._ranges.of(operand), type_range(dtype)):
-            return _call(f"saturate_{name}_{_wide(operand.dtype)}", text)
+            return call(f"saturate_{name}_{_wide(operand.dtype)}", text)
         return Text(f"({name}){text.at(_UNARY)}", _UNARY)
 
     def _bitcast(self, text: Text, source: DType, target: DType) -> Text:
         if source.is_float == target.is_float:
             return Text(f"({_TYPES[target]}){text.at(_UNARY)}", _UNARY)
-        return _call(f"{_TYPES[target]}_of_{_TYPES[source]}_bits", text)
+        return call(f"{_TYPES[target]}_of_{_TYPES[source]}_bits", text)
 
 
 def _wide(dtype: DType) -> str:
@@ -433,10 +423,6 @@ def _integer_text(value: int, dtype: DType) -> str:
     return f"{value}u" if dtype in (DType.U32, DType.U64) else str(value)
 
 
-def _call(function: str, *arguments: Text) -> Text:
-    return Text(f"{function}({', '.join(map(str, arguments))})", _PRIMARY)
-
-
 def _infix(operator: tuple[str, int], left: Text, right: Text) -> Text:
     """Prints `left operator right`; what is easily misread gets parentheses."""
     symbol, level = operator
@@ -453,47 +439,3 @@ def _infix(operator: tuple[str, int], left: Text, right: Text) -> Text:
 def _choice(condition: Text, then: Text, otherwise: Text) -> Text:
     text = f"{condition.at(_CHOICE + 1)} ? {then.at(_CHOICE + 1)} : {otherwise.at(_CHOICE)}"
     return Text(text, _CHOICE)
-
-
-# ---- grids ------------------------------------------------------------------------------------
-
-
-def grid_dimension(kernel: Kernel, loop: For) -> int:
-    """Returns which dimension of the grid a loop over blocks or threads is: the innermost is 0."""
-    inner = max((depth for depth, _ in _nested(loop.body, loop.kind)), default=-1)
-    return inner + 1
-
-
-def thread_counts(kernel: Kernel) -> tuple[int, ...]:
-    """Returns how many threads a block has in each dimension, the innermost first."""
-    counts: dict[int, int] = {}
-    for statement in statements(kernel.body):
-        if isinstance(statement, For) and statement.kind == "thread":
-            assert isinstance(statement.extent, Const), "how many threads a block has is static"
-            dimension = grid_dimension(kernel, statement)
-            counts[dimension] = max(counts.get(dimension, 1), int(statement.extent.value))
-    return tuple(counts.get(d, 1) for d in range(max(counts, default=0) + 1))
-
-
-def block_counts(kernel: Kernel) -> tuple[Scalar, ...]:
-    """Returns how many blocks there are in each dimension, the innermost first."""
-    counts: dict[int, Scalar] = {}
-    for statement in statements(kernel.body):
-        if isinstance(statement, For) and statement.kind == "block":
-            counts[grid_dimension(kernel, statement)] = statement.extent
-    one = lift(1, DType.I64)
-    return tuple(counts.get(d, one) for d in range(max(counts, default=0) + 1))
-
-
-def _nested(body: tuple[object, ...], kind: LoopKind, depth: int = 0) -> list[tuple[int, For]]:
-    """The loops of a kind in a body, each with how many of that kind stand around it."""
-    found: list[tuple[int, For]] = []
-    for statement in body:
-        match statement:
-            case For():
-                same = statement.kind == kind
-                found += [(depth, statement)] if same else []
-                found += _nested(statement.body, kind, depth + same)
-            case If(_, then, otherwise):
-                found += _nested((*then, *otherwise), kind, depth)
-    return found

@@ -7,13 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dhc.backends.cstyle import (
-    GRID,
-    block_counts,
-    print_kernel,
-    thread_counts,
-    unsupported,
-)
+from dhc.backends.cstyle import GRID, print_kernel, unsupported
+from dhc.backends.launch import block_counts, thread_counts
 from dhc.errors import DhcError, Diagnostic
 from dhc.ir.evaluate import evaluate
 from dhc.ir.graph import Array, Graph, Node, topological

@@ -10,11 +10,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import ClassVar
 
 from dhc.ir.kernel import Alloc, Assign, Barrier, Declare, For, If, Let, Statement, Store
 from dhc.ir.scalar import Scalar, walk
-
-INDENT = "  "
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +36,26 @@ class Text:
         return self.text if self.level >= level else f"({self.text})"
 
 
+PRIMARY = 16
+"""The level of what needs no parentheses anywhere: names, calls, elements."""
+
+
+def call(function: str, *arguments: Text) -> Text:
+    """Prints a call."""
+    return Text(f"{function}({', '.join(map(str, arguments))})", PRIMARY)
+
+
 class Printer(ABC):
     """Collects the lines of one kernel. Expressions are printed without recursion."""
+
+    indent: ClassVar[str] = "  "
 
     def __init__(self) -> None:
         self.lines: list[str] = []
         self._depth = 0
 
     def line(self, text: str) -> None:
-        self.lines.append(INDENT * self._depth + text)
+        self.lines.append(self.indent * self._depth + text)
 
     @contextmanager
     def indented(self) -> Iterator[None]:
