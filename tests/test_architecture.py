@@ -21,7 +21,9 @@ ALLOWED: dict[str, set[str]] = {
     "onnx": {"ir", "ops", "errors", "source"},
     "backends": {"ir", "ops", "lower", "passes", "errors", "source", "runtime"},
     "runtime": {"ir", "ops", "errors", "source", "backends"},
+    "cached": {"backends"},
     "driver": {
+        "cached",
         "ir",
         "ops",
         "lower",
