@@ -2,14 +2,18 @@
 
 What the stages of a pipeline expect from the registries of operators and layers:
 
+- A name means the stage that `stages` has for it, else the layer or operator.
 - A stage is geometric if its name is in `GEOMETRIC`, or its operator class or layer function has
   the attribute `stage = "geometric"`; all others are photometric. Geometry moves images, masks and
   volumes alike, with the same draws; photometry touches images and volumes only.
-- On masks, the first parameter of a geometric stage that knows the word `nearest` is that.
+- On masks, the first parameter of a geometric stage that knows the word `nearest` is that, and what
+  fills the border is the background, 0: the parameters `fill` and `value` keep their defaults.
 - A parameter whose annotation admits `Node` takes `a .. b` as a random draw of the layer
   `uniform(low, high)`; any other takes it as an interval or not at all.
 - `p=` is handed to a stage that has such a parameter; else the stage is applied where a draw is
   below it, with the operators `less` and `where`.
+- Neighbouring warps are composed later, by a pass. After the stage `exact_steps()` each warp of the
+  pipeline is marked to stay alone.
 """
 
 from __future__ import annotations
@@ -41,7 +45,8 @@ from dhc.frontend.values import (
 from dhc.ir.graph import Input, Node, Origin
 from dhc.ir.size import collecting, simplify
 from dhc.ir.types import DType
-from dhc.ops.base import Layer, layers, operators
+from dhc.ops.base import Layer, layers, operators, stages
+from dhc.ops.warp import AffineWarp
 from dhc.source import Span
 
 GEOMETRIC = frozenset(
@@ -51,6 +56,10 @@ GEOMETRIC = frozenset(
         "optical_distortion", "perspective", "transpose", "resample",
     )
 )  # fmt: skip
+
+EXACT_STEPS = "exact_steps"
+_FILLS = ("fill", "value")
+_PLACES = ("points", "boxes")
 
 
 def is_geometric(stage: Primitive) -> bool:
@@ -71,6 +80,7 @@ class PipelineBuilder(ModelBuilder):
         self._kinds: dict[str, str] = {}
         self._values: dict[str, Node] = {}
         self._only: frozenset[str] | None = None
+        self._exact = False
 
     def build(
         self, model: DefinitionValue, given: tuple[Given, ...], span: Span | None = None
@@ -136,6 +146,9 @@ class PipelineBuilder(ModelBuilder):
     def _stage(self, stage: ast.Expression) -> None:
         """Applies one stage to every value that it concerns."""
         callee, given = self._callee_of(stage)
+        if callee.name == EXACT_STEPS:
+            self._exact = True
+            return
         parameters = signature_of(callee.target).names
         chance = None if "p" in parameters else next((g for g in given if g.name == "p"), None)
         rest = tuple(each for each in given if each is not chance)
@@ -148,7 +161,7 @@ class PipelineBuilder(ModelBuilder):
     def _callee_of(self, stage: ast.Expression) -> tuple[Primitive, tuple[Given, ...]]:
         scope = self.frame.scope
         if isinstance(stage, ast.Call):
-            value = self.callee(stage.callee, scope)
+            value = _as_stage(self.callee(stage.callee, scope))
             given = self.arguments(value, stage.arguments, scope)
             if isinstance(value, Instance) and isinstance(value.callee, Primitive):
                 return value.callee, (*value.arguments, *given)
@@ -162,6 +175,8 @@ class PipelineBuilder(ModelBuilder):
 
     def _apply_to_values(self, callee: Primitive, given: tuple[Given, ...], span: Span) -> None:
         geometric = is_geometric(callee)
+        if geometric and self._only is None:
+            self._refuse_places(callee, span)
         chosen = self._only or {n for n, kind in self._kinds.items() if kind in IMAGES + MASKS}
         # Every value gets the same path, so that draws inside a stage agree.
         path = self.frame.paths.claim(self.frame.place.path_of(callee.name))
@@ -172,11 +187,27 @@ class PipelineBuilder(ModelBuilder):
             input = Given(None, self._values[name], span)
             result = self.apply(Instance(callee, (), span, path), (input,), arguments, span)
             assert isinstance(result, Node), "a stage makes one value"
-            self._values[name] = result
+            self._values[name] = self._alone(result) if self._exact else result
+
+    def _refuse_places(self, callee: Primitive, span: Span) -> None:
+        """Points and boxes must move with their picture; nothing moves them yet."""
+        for name, kind in self._kinds.items():
+            if kind in _PLACES:
+                message = f"'{callee.name}' cannot move the {kind} '{name}' yet."
+                raise error("unsupported", message, span)
+
+    def _alone(self, node: Node) -> Node:
+        """Marks a warp as a step of its own."""
+        if not isinstance(node.op, AffineWarp):
+            return node
+        marked = replace(node.op, alone=True)(*node.inputs)
+        self.state.origins[marked] = self.state.origins.get(node, ())
+        return marked
 
     def _for_masks(
         self, callee: Primitive, given: tuple[Given, ...], span: Span
     ) -> tuple[Given, ...]:
+        given = tuple(each for each in given if each.name not in _FILLS)
         for parameter in signature_of(callee.target).attributes:
             if "nearest" in choices_of(parameter.annotation):
                 kept = tuple(each for each in given if each.name != parameter.name)
@@ -265,6 +296,17 @@ class PipelineBuilder(ModelBuilder):
             assert isinstance(below, Node)
             self._choose(below, alternatives[bound - 1], dict(self._values), span)
         return self._values
+
+
+def _as_stage(callee: Value) -> Value:
+    """What a callable means in pipelines, where that differs from models."""
+    if isinstance(callee, Instance) and isinstance(callee.callee, Primitive):
+        target = _as_stage(callee.callee)
+        assert isinstance(target, Primitive)
+        return replace(callee, callee=target)
+    if isinstance(callee, Primitive) and callee.name in stages:
+        return Primitive(callee.name, stages[callee.name])
+    return callee
 
 
 class _Place(ast.Node):

@@ -8,7 +8,7 @@ from dhc.frontend.builtins import BUILTINS
 from dhc.frontend.signature import choices_of, expected_text, signature_of
 from dhc.frontend.values import Primitive
 from dhc.ir.types import DType
-from dhc.ops.base import layers, operators
+from dhc.ops.base import layers, operators, stages
 
 
 def primitive(name: str) -> Primitive | None:
@@ -19,6 +19,11 @@ def primitive(name: str) -> Primitive | None:
         found = Primitive(name, operators[name])
         return found if _writable(found) else None
     return None
+
+
+def stage_of(name: str) -> Primitive | None:
+    """What a name means in pipelines."""
+    return Primitive(name, stages[name]) if name in stages else primitive(name)
 
 
 def _writable(callable: Primitive) -> bool:
@@ -41,7 +46,7 @@ def known_names() -> list[str]:
 def known_words() -> frozenset[str]:
     """Bare words that some parameter takes."""
     words = {*axis_letters(), *(dtype.value for dtype in DType)}
-    signatures = [signature_of(layer) for layer in layers.values()]
+    signatures = [signature_of(layer) for layer in (*layers.values(), *stages.values())]
     signatures += [signature_of(operator) for operator in operators.values()]
     for signature in signatures:
         for parameter in signature.attributes:

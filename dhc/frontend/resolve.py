@@ -11,7 +11,7 @@ from dhc.frontend.configure import RUN_TIME_ROOTS, stub_signature
 from dhc.frontend.evaluate import CONSTANTS, unknown_argument
 from dhc.frontend.execute import assigned_names
 from dhc.frontend.fail import error, guess, unknown_name
-from dhc.frontend.registry import known_names, known_words, primitive
+from dhc.frontend.registry import known_names, known_words, primitive, stage_of
 from dhc.frontend.sample import VALUE_TYPES
 from dhc.frontend.scope import Scope
 from dhc.frontend.shapes import DTYPES
@@ -29,6 +29,7 @@ class Resolver:
         self._local: frozenset[str] = frozenset()
         self._describes = False  # whether functions of the vocabulary may be called
         self._always: tuple[str, ...] = ("name",)  # arguments that every layer takes
+        self._primitive = primitive  # what names of the registries mean here
         self._seen: set[tuple[int, str]] = set()
         self.diagnostics: list[Diagnostic] = []
 
@@ -73,8 +74,9 @@ class Resolver:
             self._pipeline_types(item.parameters)
         pipeline = item.kind == "pipeline"
         self._always = ("p",) if pipeline else ("name",)
+        self._primitive = stage_of if pipeline else primitive
         self._body(item.body, sequential=pipeline)
-        self._describes, self._always = False, ("name",)
+        self._describes, self._always, self._primitive = False, ("name",), primitive
 
     def _parameters(self, parameters: Sequence[ast.Parameter]) -> None:
         seen: set[str] = set()
@@ -204,7 +206,7 @@ class Resolver:
         if found is not None:
             self._keywords_of_value(name, found.names[name], arguments)
             return None
-        known = primitive(name)
+        known = self._primitive(name)
         if known is not None:
             signature = signature_of(known.target)
             self._keyword_names(name, (*signature.names, *self._always), arguments)

@@ -127,6 +127,36 @@ class AffineZoom(AffineMatrix):
         return [sample(cls((5, 8)), "f32[]", "f32[]", ranges=((0.5, 2), (0.5, 2)))]
 
 
+@op("affine_shear")
+class AffineShear(AffineMatrix):
+    """Slants a picture about its centre, by angles in degrees along x and along y.
+
+    Positive angles move the lower rows to the left, and the right columns up.
+    """
+
+    size: tuple[Size, Size]
+
+    def entries(self, horizontal: Scalar, vertical: Scalar) -> Entries:
+        across, down = (_tangent(angle * (math.pi / 180)) for angle in (horizontal, vertical))
+        y, x = ((number(size, horizontal.dtype) - 1) * 0.5 for size in self.size)
+        one = lift(1, horizontal.dtype)
+        return one, across, -across * y, down, one, -down * x
+
+    def numpy(self, horizontal: Array, vertical: Array) -> Array:
+        height, width = static(self.size)
+        across, down = np.tan(np.deg2rad(horizontal)), np.tan(np.deg2rad(vertical))
+        y, x = (height - 1) / 2, (width - 1) / 2
+        return np.array([[1, across, -across * y], [down, 1, -down * x]], horizontal.dtype)
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        return [sample(cls((5, 8)), "f32[]", "f32[]", ranges=((-60, 60), (-60, 60)))]
+
+
+def _tangent(angle: Scalar) -> Scalar:
+    return sin(angle) / cos(angle)
+
+
 @op("affine_resize")
 class AffineResize(AffineMatrix):
     """Stretches a picture of one size over another size."""

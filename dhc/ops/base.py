@@ -297,6 +297,7 @@ class Layer:
 
 operators: dict[str, type[Operator]] = {}
 layers: dict[str, Layer] = {}
+stages: dict[str, Layer] = {}
 
 O = TypeVar("O", bound=Operator)  # noqa: E741
 F = TypeVar("F", bound=Callable[..., Node | tuple[Node, ...]])
@@ -329,10 +330,25 @@ def layer(name: str) -> Callable[[F], F]:
     return register
 
 
+def stage(name: str) -> Callable[[F], F]:
+    """Registers what a name means in pipelines, where values are [C, ...] and have no batch axis.
+
+    Only names that mean something else in models need it; a layer is a stage as it is.
+    """
+
+    def register(function: F) -> F:
+        if name in stages:
+            raise ValueError(f"stage '{name}' is defined twice")
+        stages[name] = Layer(name, function, inspect.getdoc(function) or "")
+        return function
+
+    return register
+
+
 def forget(name: str) -> None:
-    """Removes an operator or layer that was added at run time."""
-    operators.pop(name, None)
-    layers.pop(name, None)
+    """Removes an operator, layer or stage that was added at run time."""
+    for registry in (operators, layers, stages):
+        registry.pop(name, None)
 
 
 def _positional(method: Callable[..., object]) -> tuple[str, ...]:
@@ -397,5 +413,5 @@ __all__ = [
     "Axis", "Composite", "Elements", "Elementwise", "Index", "Layer", "LayerContext", "Onnx",
     "Operand", "Operator", "Structured", "TypeRuleError", "axis_variable", "broadcast_shapes",
     "forget", "layer", "layers", "normalize_axis", "op", "operators", "require_elements",
-    "require_same_dtype", "run", "size_scalar",
+    "require_same_dtype", "run", "size_scalar", "stage", "stages",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from dhc.ir.graph import Node
 from dhc.ir.size import Expr, Size
 from dhc.ops.base import Axis, LayerContext, TypeRuleError, layer, normalize_axis
 from dhc.ops.conv import int_size
-from dhc.ops.movement import Borders, Pad, reversed_axes, slice_axis
+from dhc.ops.movement import Borders, Pad, slice_axis
 from dhc.ops.shape import Concat, Reshape
 
 
@@ -114,12 +114,6 @@ def split(
         raise TypeRuleError(f"'split' has parts of {sum(sizes)} elements, not {whole}.", 0)
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
     return tuple(slice_axis(x, place, s, s + n) for s, n in zip(starts, sizes, strict=True))
-
-
-@layer("flip")
-def flip(context: LayerContext, x: Node, axis: Axis | tuple[Axis, ...] = -2) -> Node:
-    """The elements in the opposite order along an axis; the image upside down unless given."""
-    return reversed_axes(x, _axes("flip", axis, x.type.rank))
 
 
 @layer("pad")

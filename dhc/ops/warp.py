@@ -31,12 +31,14 @@ class AffineWarp(Structured):
     Attributes:
         size: Height and width of the result.
         border: What lies outside the picture: `fill`, or the nearest pixel.
+        alone: Whether it must stay a step of its own, never composed with another warp.
     """
 
     size: tuple[Size, Size]
     interpolation: Interpolation = "linear"
     border: Border = "constant"
     fill: float = 0.0
+    alone: bool = False
 
     def infer(self, x: Tensor, matrix: Tensor) -> Tensor:
         require_matrix(self.name, matrix, 1)

@@ -12,7 +12,20 @@ from dhc.frontend import Entry, load_text
 from dhc.ir.graph import Input, Node, topological
 from dhc.ir.scalar import Scalar, select
 from dhc.ir.types import DType, Tensor
-from dhc.ops.base import Elementwise, LayerContext, layer, layers, op, operators
+from dhc.ops.base import (
+    Elementwise,
+    LayerContext,
+    forget,
+    layer,
+    layers,
+    op,
+    operators,
+    stage,
+)
+from dhc.ops.base import (
+    stages as stage_registry,
+)
+from dhc.ops.warp import AffineWarp
 
 pytestmark = pytest.mark.usefixtures("stages")
 Interpolation = Literal["linear", "nearest"]
@@ -151,3 +164,55 @@ def test_stages_for_one_value() -> None:
 def test_a_range_where_a_fixed_number_is_needed() -> None:
     with pytest.raises(DhcError, match="must be 'linear' or 'nearest', not a range"):
         pipeline("rotate(3deg, interpolation = 1 .. 2)")
+
+
+# ---- stages of the registries ----------------------------------------------------------------
+
+
+def test_a_name_may_mean_another_thing_in_pipelines() -> None:
+    entry = pipeline("resize(8, 8)")
+    image, mask = (node for _, node in entry.graph.outputs)
+    assert isinstance(image.op, AffineWarp)
+    assert isinstance(mask.op, AffineWarp)
+    assert (image.op.interpolation, mask.op.interpolation) == ("linear", "nearest")
+    model = load_text("model M() { input x: f32[1, 1, 4, 4] output y = x -> resize(8, 8) }")
+    assert dict(model.model("M").graph.outputs)["y"].op.name == "resize"
+
+
+def test_words_are_those_of_the_stage() -> None:
+    outputs = pipeline("resize(8, 8, interpolation=cubic)").graph.outputs
+    image, mask = (node.op for _, node in outputs)
+    assert (image.interpolation, mask.interpolation) == ("cubic", "nearest")
+
+
+def test_stages_are_registered_once_and_forgotten() -> None:
+    def double(context: LayerContext, x: Node) -> Node:
+        return Input("doubled", x.type)()
+
+    layer("twice")(double)
+    stage("twice")(double)
+    try:
+        with pytest.raises(ValueError, match="defined twice"):
+            stage("twice")(double)
+        assert result(pipeline("twice()"), "ct") == "doubled"
+    finally:
+        forget("twice")
+    assert "twice" not in stage_registry
+
+
+def test_exact_steps_marks_the_warps_after_it() -> None:
+    stages = "resize(9, 9) exact_steps() zoom(1.1)"
+    (image, _) = (node for _, node in pipeline(stages).graph.outputs)
+    assert [image.op.alone, image.inputs[0].op.alone] == [True, False]
+
+
+def test_exact_steps_are_for_pipelines() -> None:
+    text = "model M() { input x: f32[1, 1, 4, 4] output y = x -> exact_steps() }"
+    with pytest.raises(DhcError, match="is a stage of pipelines only"):
+        load_text(text).model("M")
+
+
+@pytest.mark.parametrize("kind", ["points", "boxes"])
+def test_geometry_never_leaves_points_or_boxes_behind(kind: str) -> None:
+    with pytest.raises(DhcError, match=f"'zoom' cannot move the {kind} 'b' yet"):
+        pipeline("zoom(2)", f"ct: image[1], b: {kind}")
