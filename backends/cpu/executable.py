@@ -43,6 +43,16 @@ class CpuExecutable:
             _write(self._weights[port.start :], port, weights[port.label])
 
     @property
+    def code(self) -> Code:
+        """The function that every worker runs; it stays as long as this object does."""
+        return self._code
+
+    @property
+    def weight_address(self) -> int:
+        """Where the weights begin, now and after every `load`."""
+        return int(self._weights.ctypes.data)
+
+    @property
     def weight_image(self) -> memoryview:
         """All weights as they lie in memory; whoever fills it in need not call `load`."""
         return self._weights[: self.interface.weight_bytes].data

@@ -29,7 +29,6 @@ APPROXIMATE = ("exp", "log", "tanh", "erf", "sin", "cos", "pow")
 SINE_LIMIT = 1e5
 """Beyond it the distance of neighbouring f32 numbers makes a sine meaningless."""
 OFTEN = (DType.BOOL, DType.I32, DType.U64, DType.U8, DType.F32)
-LLVM_PRINTER = "the LLVM printer traps at integer division by zero, and misprints 'not' of vectors"
 RELATIONS = ("lt", "le", "eq", "ne", "gt", "ge")
 BITS = {
     DType.F32: (DType.I32, DType.U32), DType.F64: (DType.I64, DType.U64),
@@ -133,8 +132,6 @@ def _marked() -> Iterator[object]:
             marks = []
             if backend in ("numba", "opencl") and dtype not in OFTEN:
                 marks.append(pytest.mark.slow)
-            if backend == "cpu" and dtype is not DType.BOOL:
-                marks.append(pytest.mark.xfail(reason=LLVM_PRINTER, run=False))
             yield pytest.param(backend, dtype, marks=marks, id=f"{backend}-{dtype}")
 
 
