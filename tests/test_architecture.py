@@ -37,7 +37,6 @@ ALLOWED: dict[str, set[str]] = {
 }
 
 
-TO_BE_SPLIT = {"scalar_printer.py"}
 
 
 def _files() -> list[Path]:
@@ -81,8 +80,6 @@ def test_the_core_names_no_backend() -> None:
 
 @pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_files_stay_small(path: Path) -> None:
-    if path.name in TO_BE_SPLIT:
-        pytest.xfail("to be split")
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 450
 
 

@@ -19,6 +19,7 @@ class FunctionText:
     def __init__(self, name: str, parameters: list[tuple[str, str]]) -> None:
         self.name = name
         self.declarations: set[str] = set()
+        self.definitions: dict[str, str] = {}  # functions of the module that it calls
         self._parameters = parameters
         self._allocas: list[str] = []
         self._lines: list[str] = []
@@ -46,9 +47,10 @@ class FunctionText:
         return name
 
     def call(self, result: str, function: str, *arguments: tuple[str, Operand]) -> str:
-        """Calls an intrinsic or external function, which is declared too."""
+        """Calls a function; one that is not among the definitions is declared."""
         types = ", ".join(type for type, _ in arguments)
-        self.declarations.add(f"declare {result} @{function}({types})")
+        if function not in self.definitions:
+            self.declarations.add(f"declare {result} @{function}({types})")
         given = ", ".join(f"{type} {value}" for type, value in arguments)
         return self.let(f"call {result} @{function}({given})")
 

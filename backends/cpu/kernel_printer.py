@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dhc.backends.cpu.function import FunctionText
-from dhc.backends.cpu.scalar_printer import ScalarPrinter, Scope, Value, llvm_type
+from dhc.backends.cpu.scalar_printer import ScalarPrinter, Scope
+from dhc.backends.cpu.values import Value, llvm_type
 from dhc.ir.kernel import Assign, Declare, For, If, Kernel, Let, Statement, Store
 from dhc.ir.scalar import Const, Scalar
 from dhc.ir.types import DType

@@ -142,6 +142,11 @@ def is_image(node: Node) -> bool:
     return node.type.rank in (3, 4, 5) and not isinstance(node.op, Pack)
 
 
+def is_channel_concat(node: Node) -> bool:
+    """Whether a node puts channels together, which lie next to each other in memory."""
+    return isinstance(node.op, Concat) and node.op.axis % node.type.rank == 1
+
+
 def make_layout(graph: Graph) -> Layout:
     """Decides the place and halo of every computed tensor with spatial axes."""
     layout = Layout()
@@ -150,7 +155,7 @@ def make_layout(graph: Graph) -> Layout:
     for node in order:
         layout.places.setdefault(node, Place(node))
     for node in order:
-        if isinstance(node.op, Concat) and node.op.axis % node.type.rank == 1:
+        if is_channel_concat(node):
             _share(node, layout, outputs)
     readers = users(graph.roots)
     for node in order:

@@ -65,10 +65,12 @@ def print_module(plan: Plan, isa: Isa, profile: bool = False) -> str:
     for step in plan.steps:
         if step.kernel.name not in functions:
             functions[step.kernel.name] = _function(step, isa)
+    definitions = {n: text for f in functions.values() for n, text in f.definitions.items()}
     declarations = {line for f in functions.values() for line in f.declarations}
     parts = [
         f"; dhc program {plan.name} for {isa.name}",
         "\n".join(sorted(declarations)),
+        *(definitions[name] for name in sorted(definitions)),
         *(function.text() for function in functions.values()),
         _BARRIER,
         _entry(plan, profile),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from dhc.backends.cpu.features import Isa
 from dhc.backends.cpu.kernels.halo import HaloKernel
 from dhc.backends.cpu.kernels.match import native_kernel
-from dhc.backends.cpu.layout import is_image, make_layout, weight_buffer
+from dhc.backends.cpu.layout import is_channel_concat, is_image, make_layout, weight_buffer
 from dhc.backends.cpu.schedule import CpuLoops
 from dhc.ir.graph import Constant, Graph, Input, Node, Param, topological, users
 from dhc.ir.kernel import Kernel
@@ -42,7 +42,7 @@ class _Planner:
         for node in topological(self._graph.roots):
             if isinstance(node.op, (Input, Param, Constant)):
                 continue
-            if isinstance(node.op, Concat) and self._is_shared(node):
+            if is_channel_concat(node) and self._is_shared(node):
                 self._concat(node)
             else:
                 self._step(node)

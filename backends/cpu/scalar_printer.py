@@ -6,11 +6,11 @@ on it is *varying* and printed as a vector; the rest stays scalar and is spread 
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, field
 
+from dhc.backends.cpu.arithmetic import Arithmetic
 from dhc.backends.cpu.function import FunctionText
-from dhc.ir.evaluate import reduce_identity
+from dhc.backends.cpu.values import Value, constant, is_zero, llvm_type, memory_type
 from dhc.ir.scalar import (
     Binary,
     Bitcast,
@@ -20,7 +20,6 @@ from dhc.ir.scalar import (
     Const,
     Fma,
     Load,
-    Number,
     Scalar,
     Select,
     Unary,
@@ -29,29 +28,8 @@ from dhc.ir.scalar import (
 from dhc.ir.simplify import interval
 from dhc.ir.types import DType
 
-_TYPES = {DType.F64: "double", DType.F32: "float", DType.F16: "half", DType.BOOL: "i1"}
 ZERO_BYTES = 256
 ZEROS = f"@zeros = internal constant [{ZERO_BYTES} x i8] zeroinitializer, align 64"
-_FLOAT = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
-_INTEGER = {"add": "add", "sub": "sub", "mul": "mul", "and": "and", "or": "or", "xor": "xor"}
-_SUFFIX = {DType.F64: "f64", DType.F32: "f32", DType.F16: "f16"}
-_INTRINSICS = {
-    "exp": "exp", "log": "log", "tanh": "tanh", "sqrt": "sqrt", "sin": "sin", "cos": "cos",
-    "floor": "floor", "ceil": "ceil", "round": "rint", "trunc": "trunc", "abs": "fabs",
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Value:
-    """A printed value; `lanes` is 1 for a scalar."""
-
-    text: str
-    dtype: DType
-    lanes: int = 1
-
-    @property
-    def type(self) -> str:
-        return llvm_type(self.dtype, self.lanes)
 
 
 @dataclass
@@ -78,40 +56,8 @@ class Scope:
         )
 
 
-def llvm_type(dtype: DType, lanes: int = 1) -> str:
-    """Returns LLVM's name of a type in registers."""
-    scalar = _TYPES.get(dtype) or f"i{dtype.bits}"
-    return scalar if lanes == 1 else f"<{lanes} x {scalar}>"
-
-
-def memory_type(dtype: DType, lanes: int = 1) -> str:
-    """Returns LLVM's name of a type in memory, where a bool is a byte."""
-    scalar = "i8" if dtype is DType.BOOL else llvm_type(dtype)
-    return scalar if lanes == 1 else f"<{lanes} x {scalar}>"
-
-
-def constant(value: Number, dtype: DType) -> str:
-    """Returns a number as LLVM writes it; floats by their exact bits."""
-    if dtype is DType.BOOL:
-        return "true" if value else "false"
-    if not dtype.is_float:
-        return str(int(value))
-    if dtype is DType.F16:
-        return f"0xH{struct.unpack('<H', struct.pack('<e', value))[0]:04X}"
-    if dtype is DType.F32:
-        value = _to_f32(float(value))
-    return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
-
-
-def _to_f32(value: float) -> float:
-    try:
-        return float(struct.unpack("<f", struct.pack("<f", value))[0])
-    except OverflowError:
-        return float("inf") if value > 0 else float("-inf")
-
-
-class ScalarPrinter:
-    """Appends instructions to a function.
+class ScalarPrinter(Arithmetic):
+    """Appends the instructions of expressions to a function.
 
     Args:
         function: Where they go.
@@ -119,8 +65,8 @@ class ScalarPrinter:
     """
 
     def __init__(self, function: FunctionText, lanes: int) -> None:
-        self.function = function
-        self.lanes = lanes
+        super().__init__(function, lanes)
+        self._pointers: dict[Buffer, str] = {}
 
     # ---- lanes -------------------------------------------------------------------------------
 
@@ -150,31 +96,6 @@ class ScalarPrinter:
                 raise TypeError(f"cannot print {type(expression).__name__}")
         return 0 if all(self.step(part, scope) == 0 for part in parts) else None
 
-    def spread(self, value: Value) -> Value:
-        """Returns a vector whose lanes are all `value`."""
-        if value.lanes == self.lanes:
-            return value
-        if not value.text.startswith("%"):
-            splat = f"splat ({value.type} {value.text})"
-            return Value(splat, value.dtype, self.lanes)
-        kind = llvm_type(value.dtype, self.lanes)
-        first = self.function.let(f"insertelement {kind} poison, {value.type} {value.text}, i64 0")
-        mask = f"<{self.lanes} x i32> zeroinitializer"
-        text = self.function.let(f"shufflevector {kind} {first}, {kind} poison, {mask}")
-        return Value(text, value.dtype, self.lanes)
-
-    def extract(self, value: Value, lane: int) -> Value:
-        """Returns one lane."""
-        if value.lanes == 1:
-            return value
-        text = self.function.let(f"extractelement {value.type} {value.text}, i64 {lane}")
-        return Value(text, value.dtype)
-
-    def _together(self, *values: Value) -> list[Value]:
-        if all(value.lanes == 1 for value in values):
-            return list(values)
-        return [self.spread(value) for value in values]
-
     # ---- expressions ---------------------------------------------------------------------------
 
     def value(self, expression: Scalar, scope: Scope) -> Value:
@@ -185,24 +106,21 @@ class ScalarPrinter:
             case Var():
                 return self._variable(expression, scope)
             case Unary():
-                return self._unary(expression, self.value(expression.operand, scope))
+                return self.unary(expression.function, self.value(expression.operand, scope))
             case Binary():
                 return self._binary(expression, scope)
             case Compare(relation, left, right):
-                return self._compare(relation, self.value(left, scope), self.value(right, scope))
+                return self.compare(relation, self.value(left, scope), self.value(right, scope))
             case Select(condition, then, otherwise):
                 parts = [self.value(e, scope) for e in (condition, then, otherwise)]
                 return self.select(*parts)
             case Fma(left, right, addend):
-                factors = self._together(*(self.value(e, scope) for e in (left, right, addend)))
-                return self._intrinsic("fma", *factors)
+                factors = self.together(*(self.value(e, scope) for e in (left, right, addend)))
+                return self.intrinsic("fma", *factors)
             case Cast(operand, dtype, saturate):
-                return self._cast(self.value(operand, scope), dtype, saturate)
+                return self.cast(self.value(operand, scope), dtype, saturate)
             case Bitcast(operand, dtype):
-                bits = self.value(operand, scope)
-                kind = llvm_type(dtype, bits.lanes)
-                text = self.function.let(f"bitcast {bits.type} {bits.text} to {kind}")
-                return Value(text, dtype, bits.lanes)
+                return self.bitcast(self.value(operand, scope), dtype)
             case Load():
                 return self._load(expression, scope)
         raise TypeError(f"cannot print {type(expression).__name__}")
@@ -220,174 +138,9 @@ class ScalarPrinter:
         text = self.function.let(f"add {base.type} {base.text}, <{ramp}>")
         return Value(text, value.dtype, self.lanes)
 
-    def select(self, condition: Value, then: Value, otherwise: Value) -> Value:
-        if condition.lanes == 1:
-            then, otherwise = self._together(then, otherwise)
-        else:
-            condition, then, otherwise = self._together(condition, then, otherwise)
-        arms = f"{then.type} {then.text}, {otherwise.type} {otherwise.text}"
-        text = self.function.let(f"select {condition.type} {condition.text}, {arms}")
-        return Value(text, then.dtype, then.lanes)
-
-    def _unary(self, expression: Unary, x: Value) -> Value:
-        name, real = expression.function, x.dtype.is_float
-        if name == "not":
-            ones = "true" if x.dtype is DType.BOOL else "-1"
-            if x.lanes > 1:
-                ones = f"splat ({llvm_type(x.dtype, 1)} {ones})"
-            return self._as(x, f"xor {x.type} {x.text}, {ones}")
-        if name == "neg":
-            zero = "zeroinitializer" if x.lanes > 1 else "0"
-            return self._as(
-                x, f"fneg {x.type} {x.text}" if real else f"sub {x.type} {zero}, {x.text}"
-            )
-        if name == "abs" and not real:
-            text = self.function.call(
-                x.type, f"llvm.abs.{_overload(x)}", (x.type, x.text), ("i1", "false")
-            )
-            return Value(text, x.dtype, x.lanes)
-        if name == "erf":
-            return self._per_lane(x, "erf" if x.dtype is DType.F64 else "erff")
-        return self._intrinsic(_INTRINSICS[name], x)
-
-    def _per_lane(self, x: Value, function: str) -> Value:
-        """Calls a library function for every lane."""
-        if x.lanes == 1:
-            return Value(self.function.call(x.type, function, (x.type, x.text)), x.dtype)
-        result = "poison"
-        for lane in range(x.lanes):
-            one = self.extract(x, lane)
-            text = self.function.call(one.type, function, (one.type, one.text))
-            result = self.function.let(
-                f"insertelement {x.type} {result}, {one.type} {text}, i64 {lane}"
-            )
-        return Value(result, x.dtype, x.lanes)
-
-    def _intrinsic(self, name: str, *values: Value) -> Value:
-        first = values[0]
-        arguments = [(value.type, value.text) for value in values]
-        text = self.function.call(first.type, f"llvm.{name}.{_overload(first)}", *arguments)
-        return Value(text, first.dtype, first.lanes)
-
-    def _as(self, like: Value, instruction: str) -> Value:
-        return Value(self.function.let(instruction), like.dtype, like.lanes)
-
     def _binary(self, expression: Binary, scope: Scope) -> Value:
-        name = expression.function
         left, right = self.value(expression.left, scope), self.value(expression.right, scope)
-        left, right = self._together(left, right)
-        if name in ("min", "max"):
-            return self._extreme(name, left, right, expression.right)
-        if left.dtype.is_float and name in _FLOAT:
-            return self._as(left, f"{_FLOAT[name]} {left.type} {left.text}, {right.text}")
-        if left.dtype.is_float:
-            return self._float_rest(name, left, right)
-        if name in _INTEGER:
-            return self._as(left, f"{_INTEGER[name]} {left.type} {left.text}, {right.text}")
-        if name in ("shl", "shr"):
-            shift = "shl" if name == "shl" else ("ashr" if left.dtype.is_signed else "lshr")
-            return self._as(left, f"{shift} {left.type} {left.text}, {right.text}")
-        return self._divide(name, expression, left, right)
-
-    def _float_rest(self, name: str, left: Value, right: Value) -> Value:
-        if name == "pow":
-            return self._intrinsic("pow", left, right)
-        quotient = self._as(left, f"fdiv {left.type} {left.text}, {right.text}")
-        whole = self._intrinsic("floor", quotient)
-        if name == "floordiv":
-            return whole
-        back = self._as(left, f"fmul {left.type} {whole.text}, {right.text}")
-        return self._as(left, f"fsub {left.type} {left.text}, {back.text}")
-
-    def _divide(self, name: str, expression: Binary, left: Value, right: Value) -> Value:
-        """Integer division toward minus infinity; plain where both are known not to be negative."""
-        bounds = interval(expression.left)
-        positive = isinstance(expression.right, Const) and int(expression.right.value) > 0
-        simple = not left.dtype.is_signed or (positive and bounds is not None and bounds[0] >= 0)
-        quotient, remainder = ("udiv", "urem") if simple else ("sdiv", "srem")
-        rest = self._as(left, f"{remainder} {left.type} {left.text}, {right.text}")
-        if simple and name == "mod":
-            return rest
-        whole = self._as(left, f"{quotient} {left.type} {left.text}, {right.text}")
-        if simple:
-            return whole
-        return self._toward_minus(name, whole, rest, right)
-
-    def _toward_minus(self, name: str, whole: Value, rest: Value, right: Value) -> Value:
-        zero = "zeroinitializer" if rest.lanes > 1 else "0"
-        flag = llvm_type(DType.BOOL, rest.lanes)
-        some = self.function.let(f"icmp ne {rest.type} {rest.text}, {zero}")
-        signs = self.function.let(f"xor {rest.type} {rest.text}, {right.text}")
-        differ = self.function.let(f"icmp slt {rest.type} {signs}, {zero}")
-        fix = self.function.let(f"and {flag} {some}, {differ}")
-        if name == "mod":
-            moved = self._as(rest, f"add {rest.type} {rest.text}, {right.text}")
-            return self.select(Value(fix, DType.BOOL, rest.lanes), moved, rest)
-        one = self.function.let(f"sext {flag} {fix} to {rest.type}")
-        return self._as(whole, f"add {whole.type} {whole.text}, {one}")
-
-    def _extreme(self, name: str, left: Value, right: Value, second: Scalar) -> Value:
-        """Min and max; NaN in either operand is the result."""
-        if not left.dtype.is_float:
-            sign = "s" if left.dtype.is_signed else "u"
-            return self._intrinsic(f"{sign}{name}", left, right)
-        relation = "ogt" if name == "max" else "olt"
-        if isinstance(second, Const) and second.value == second.value:
-            # One instruction: where the constant does not win, x does, also when it is NaN.
-            wins = self._as(left, f"fcmp {relation} {left.type} {right.text}, {left.text}")
-            return self.select(Value(wins.text, DType.BOOL, left.lanes), right, left)
-        wins = self._as(left, f"fcmp {relation} {left.type} {left.text}, {right.text}")
-        best = self.select(Value(wins.text, DType.BOOL, left.lanes), left, right)
-        nan = self._as(left, f"fcmp uno {left.type} {left.text}, {left.text}")
-        return self.select(Value(nan.text, DType.BOOL, left.lanes), left, best)
-
-    def _compare(self, relation: str, left: Value, right: Value) -> Value:
-        left, right = self._together(left, right)
-        if left.dtype.is_float:
-            text = f"fcmp {'une' if relation == 'ne' else 'o' + relation} {left.type}"
-        elif relation in ("eq", "ne"):
-            text = f"icmp {relation} {left.type}"
-        else:
-            signed = left.dtype.is_signed
-            text = f"icmp {'s' if signed else 'u'}{relation} {left.type}"
-        result = self.function.let(f"{text} {left.text}, {right.text}")
-        return Value(result, DType.BOOL, left.lanes)
-
-    # ---- conversions -----------------------------------------------------------------------------
-
-    def _cast(self, x: Value, dtype: DType, saturate: bool) -> Value:
-        if x.dtype is dtype:
-            return x
-        if dtype is DType.BOOL:
-            zero = "zeroinitializer" if x.lanes > 1 else ("0.0" if x.dtype.is_float else "0")
-            compare = "fcmp une" if x.dtype.is_float else "icmp ne"
-            return Value(self.function.let(f"{compare} {x.type} {x.text}, {zero}"), dtype, x.lanes)
-        kind = llvm_type(dtype, x.lanes)
-        if x.dtype.is_float and not dtype.is_float and saturate:
-            name = f"llvm.fpto{'s' if dtype.is_signed else 'u'}i.sat"
-            target = Value("", dtype, x.lanes)
-            text = self.function.call(
-                kind, f"{name}.{_overload(target)}.{_overload(x)}", (x.type, x.text)
-            )
-            return Value(text, dtype, x.lanes)
-        if saturate and not x.dtype.is_float and dtype.is_integer:
-            x = self._clamp_integer(x, dtype)
-        if kind == x.type:
-            return Value(x.text, dtype, x.lanes)
-        text = self.function.let(f"{_conversion(x.dtype, dtype)} {x.type} {x.text} to {kind}")
-        return Value(text, dtype, x.lanes)
-
-    def _clamp_integer(self, x: Value, dtype: DType) -> Value:
-        low, high = int(reduce_identity("max", dtype)), int(reduce_identity("min", dtype))
-        own_low, own_high = (
-            int(reduce_identity("max", x.dtype)),
-            int(reduce_identity("min", x.dtype)),
-        )
-        for name, bound in (("max", max(low, own_low)), ("min", min(high, own_high))):
-            limit = Value(str(bound), x.dtype)
-            limit = self.spread(limit) if x.lanes > 1 else limit
-            x = self._intrinsic(f"{'s' if x.dtype.is_signed else 'u'}{name}", x, limit)
-        return x
+        return self.binary(expression.function, left, right, _is_positive(expression))
 
     # ---- memory ----------------------------------------------------------------------------------
 
@@ -461,7 +214,7 @@ class ScalarPrinter:
             flag = llvm_type(DType.BOOL, lanes)
             text = self.function.let(f"trunc {kind} {text} to {flag}")
         value = Value(text, buffer.type, lanes)
-        if guard is None or other is None or _is_zero(other):
+        if guard is None or other is None or is_zero(other):
             return value
         wide = self.spread(other) if lanes > 1 else other
         return self.select(guard, value, wide)
@@ -532,24 +285,10 @@ def _stride(buffer: Buffer, steps: list[int | None]) -> int | None:
     return total
 
 
-def _is_zero(value: Value) -> bool:
-    return value.text in ("0", "false", "0x0000000000000000", "0xH0000")
-
-
-def _overload(value: Value) -> str:
-    """The suffix by which LLVM tells apart the types of an intrinsic."""
-    scalar = _SUFFIX.get(value.dtype) or f"i{value.dtype.bits}"
-    return scalar if value.lanes == 1 else f"v{value.lanes}{scalar}"
-
-
-def _conversion(source: DType, target: DType) -> str:
-    if source.is_float and target.is_float:
-        return "fpext" if target.bits > source.bits else "fptrunc"
-    if source.is_float:
-        return "fptosi" if target.is_signed else "fptoui"
-    signed = source.is_signed and source is not DType.BOOL
-    if target.is_float:
-        return "sitofp" if signed else "uitofp"
-    if source is not DType.BOOL and target.bits <= source.bits:
-        return "trunc"
-    return "sext" if signed else "zext"
+def _is_positive(expression: Binary) -> bool:
+    """Whether neither operand of a division is negative and the second is no zero, surely."""
+    divisor = expression.right
+    if not isinstance(divisor, Const) or divisor.dtype.is_float or int(divisor.value) <= 0:
+        return False
+    bounds = interval(expression.left)
+    return not divisor.dtype.is_signed or (bounds is not None and bounds[0] >= 0)

@@ -22,7 +22,8 @@ from dhc.backends.cpu.kernels.finish import (
     row_indices,
     row_offset,
 )
-from dhc.backends.cpu.scalar_printer import ScalarPrinter, Value
+from dhc.backends.cpu.scalar_printer import ScalarPrinter
+from dhc.backends.cpu.values import Value
 from dhc.ir.scalar import Buffer, Var
 from dhc.ir.types import DType
 

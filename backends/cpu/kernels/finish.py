@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from dhc.backends.cpu.function import FunctionText
 from dhc.backends.cpu.function import Operand as Number
 from dhc.backends.cpu.kernels.epilogue import Epilogue, lets
-from dhc.backends.cpu.scalar_printer import ScalarPrinter, Scope, Value
+from dhc.backends.cpu.scalar_printer import ScalarPrinter, Scope
+from dhc.backends.cpu.values import Value
 from dhc.ir.scalar import Buffer, Var
 from dhc.ir.types import DType
 
