@@ -163,7 +163,11 @@ class Concat(Structured):
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
-        return [sample(cls(-2), "f32[2, 3, 4]", "f32[2, 1, 4]", "f32[2, 2, 4]")]
+        return [
+            sample(cls(-2), "f32[2, 3, 4]", "f32[2, 1, 4]", "f32[2, 2, 4]"),
+            sample(cls(0), "f32[1, 3, 4]", "f32[2, 3, 4]"),
+            sample(cls(-1), "f32[1, 2, 3, 4]", "f32[1, 2, 3, 1]"),
+        ]
 
 
 def _check_concat(first: Tensor, tensor: Tensor, axis: int, position: int) -> None:

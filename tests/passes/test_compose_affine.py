@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dhc.driver import compile_graph
 from dhc.frontend import load_text
 from dhc.ir.graph import Graph, topological
 from dhc.ir.rewrite import specialise
@@ -12,6 +13,7 @@ from dhc.ops.base import run
 from dhc.passes.compose_affine import ComposeWarps
 
 HEIGHT, WIDTH = 24, 32
+COUNTER = np.array([3, 1, 4], np.uint32)
 MASKED = "ct: image[1], m: mask"
 
 
@@ -32,7 +34,7 @@ def both(stages: str, image: np.ndarray, parameters: str = "ct: image[1]") -> li
     values = {
         "ct": image,
         "m": (image > 0.3).astype(np.uint8),
-        "random": np.array([3, 1, 4], np.uint32),
+        "random": COUNTER,
     }
     return [run(g.roots, values)[-1] for g in (graph, ComposeWarps()(graph))]
 
@@ -151,6 +153,17 @@ def test_other_readers_change_nothing() -> None:
     """Whether a picture is used twice does not change what stages mean."""
     graph = pipeline("resize(9, 9) oneof { rotate(3deg) zoom(1.1) }")
     assert steps(ComposeWarps()(graph)) == ["affine_warp"] * 2
+
+
+@pytest.mark.parametrize("backend", ["cpu", "opencl"])
+def test_backends_run_what_is_composed(backend: str) -> None:
+    stages = "resize(30, 30) rotate(-9deg .. 9deg) mirror(p=0.5) center_crop(20) normalize(0.1, 2)"
+    graph = ComposeWarps()(pipeline(stages, MASKED))
+    values = {"ct": smooth(), "m": (smooth() > 0).astype(np.uint8), "random": COUNTER}
+    expected = run(graph.roots, values)
+    found = compile_graph(graph, backend)(**values)
+    np.testing.assert_allclose(found["ct"], expected[0], atol=1e-4)
+    np.testing.assert_array_equal(found["m"], expected[1])
 
 
 def test_composing_twice_changes_nothing() -> None:
