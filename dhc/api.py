@@ -14,6 +14,7 @@ from dhc.errors import DhcError, Diagnostic
 from dhc.ir.graph import Array, Graph, Input
 from dhc.ir.size import symbols
 from dhc.ir.types import DType
+from dhc.passes.join import join
 from dhc.runtime.parameters import check_values, initial_values, read_safetensors
 from dhc.runtime.program import Program
 
@@ -111,6 +112,18 @@ class Model:
         if self._loaded is None:
             self._loaded = initial_values(self.graph.params)
         return self._loaded
+
+    def after(self, pipeline: Model) -> Model:
+        """Returns this model fed by a pipeline: one graph from a stored image to its outputs.
+
+        Raises:
+            DhcError: if what the pipeline makes does not fit the model's inputs.
+        """
+        graph = join(pipeline.graph, self.graph)
+        settings = tuple(self.settings.items())
+        joined = Model(frontend.Entry(self.name, "pipeline", graph, parameters=settings))
+        joined._loaded = self._loaded
+        return joined
 
     def parameters(self) -> dict[str, Array]:
         """Returns the parameters by path; changing the arrays changes nothing."""

@@ -21,14 +21,14 @@ class Row:
         output: The output's name.
         label: The class, or "" where there are none.
         share: The fraction of pixels that belong to the class; None where there are no pixels.
-        value: The mean over the pixels, or the score itself.
+        mean: The mean over the pixels, or the score itself.
         least, greatest: The range over the pixels.
     """
 
     output: str
     label: str
     share: float | None
-    value: float
+    mean: float
     least: float
     greatest: float
 

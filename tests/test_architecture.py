@@ -37,8 +37,6 @@ ALLOWED: dict[str, set[str]] = {
 }
 
 
-
-
 def _files() -> list[Path]:
     """All modules; `rglob` alone leaves out the folders that are links."""
     folders = [path for path in PACKAGE.iterdir() if path.is_dir()]

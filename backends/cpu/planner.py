@@ -17,7 +17,7 @@ from dhc.lower.memory import Lifetime, place
 from dhc.lower.plan import Launch, Launchable, Plan, Role, Slot
 from dhc.lower.planner import identifier, kernel_stem, outputs_are_computed
 from dhc.lower.to_kernels import kernel_of, row_major
-from dhc.ops.shape import Concat, Copy
+from dhc.ops.shape import Copy
 
 
 def make_cpu_plan(graph: Graph, isa: Isa) -> Plan:

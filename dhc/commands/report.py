@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+PLAIN_WIDTH = 110  # of tables that go to a file or another program
+
 
 def print_json(value: object) -> None:
     """Prints one JSON value."""
@@ -23,7 +25,10 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
-    Console(soft_wrap=False).print(table)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=PLAIN_WIDTH)
+    console.print(table)
 
 
 def quantity(value: float, unit: str = "") -> str:

@@ -10,18 +10,22 @@ from pathlib import Path
 
 import numpy as np
 
-from dhc.api import Source, load
+from dhc.api import compile, load
 from dhc.commands.entries import build_entry, choose_entry, choose_target
 from dhc.commands.report import print_json, print_table
-from dhc.driver import compile_graph, open_program
+from dhc.driver import open_program
 from dhc.errors import DhcError, Diagnostic
-from dhc.ir.graph import Array, Graph, Input
-from dhc.ir.types import DType, dtype_of
+from dhc.ir.graph import Array
+from dhc.ir.types import DType, Tensor, dtype_of
 from dhc.ops.random import COUNTER
-from dhc.passes.join import join
 from dhc.runtime.data.files import atomic_writer
 from dhc.runtime.data.images import Image, read_image
-from dhc.runtime.data.pictures import enlarge, grey_picture, side_by_side, write_png
+from dhc.runtime.data.pictures import (
+    grey_picture,
+    scale_to_height,
+    side_by_side,
+    write_png,
+)
 from dhc.runtime.findings import Finding, Row, describe
 from dhc.runtime.program import Program
 
@@ -48,11 +52,8 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class _Loaded:
-    """What runs: a graph, or an artifact that is compiled already."""
+    """What is known of a program besides itself: its classes, and whether it takes batches."""
 
-    graph: Graph
-    program: Program | None
-    source: Source | None
     labels: Sequence[str]
     batched: bool
 
@@ -70,7 +71,7 @@ def run_entry(file: Path, arguments: Sequence[str], options: RunOptions) -> int:
         if dtype not in programs:
             programs[dtype] = _prepare(file, entry, options, dtype)
         loaded, program = programs[dtype]
-        outputs = program(**_inputs(program.graph, image, loaded.batched))
+        outputs = program(**_inputs(program, image, loaded.batched))
         rows += _write(image, outputs, loaded, options)
     _report(rows, options)
     return 0
@@ -91,59 +92,44 @@ def _split(file: Path, arguments: Sequence[str]) -> tuple[str, Sequence[str]]:
 def _prepare(file: Path, entry: str, options: RunOptions, dtype: DType) -> tuple[_Loaded, Program]:
     if file.suffix == ".dhx":
         program = open_program(file)
-        return _Loaded(program.graph, program, None, (), _is_batched(program.graph)), program
+        return _Loaded((), all(type.rank != 3 for type in program.inputs.values())), program
     source = load(file)
-    name = choose_entry(source, entry)
-    model = build_entry(source, name, options.settings)
+    model = build_entry(source, choose_entry(source, entry), options.settings)
     if options.weights is not None:
         model.load_parameters(options.weights)
-    graph = source.pipeline(name, dtype).graph if model.kind == "pipeline" else model.graph
-    batched = model.kind == "model"
+    if model.kind == "pipeline":
+        model = source.pipeline(model.name, dtype)
     if options.pipeline:
-        graph = join(source.pipeline(options.pipeline, dtype).graph, graph)
-        batched = False
+        model = model.after(source.pipeline(options.pipeline, dtype))
     labels = model.settings.get("labels", ())
     words = [str(label) for label in labels] if isinstance(labels, (list, tuple)) else []
-    target = choose_target(source, options.target, options.threads)
-    program = compile_graph(graph, target, parameters=model.values)
-    return _Loaded(graph, program, source, words, batched), program
+    program = compile(model, choose_target(source, options.target, options.threads))
+    return _Loaded(words, model.kind == "model"), program
 
 
-def _is_batched(graph: Graph) -> bool:
-    return all(n.type.rank != 3 for n in graph.inputs if isinstance(n.op, Input))
-
-
-def _inputs(graph: Graph, image: Image, batched: bool) -> dict[str, Array]:
+def _inputs(program: Program, image: Image, batched: bool) -> dict[str, Array]:
     """The arrays of a call: the image, and zeros as counters of random draws."""
-    labels = [node.op.label for node in graph.inputs if isinstance(node.op, Input)]
-    wanted = [label for label in labels if label != COUNTER]
+    wanted = [label for label in program.inputs if label != COUNTER]
     if len(wanted) != 1:
-        text = f"'{graph.name}' takes {', '.join(wanted)}; `dhc run` gives one image at a time."
+        text = f"The program takes {', '.join(wanted)}; `dhc run` gives one image at a time."
         raise _fail("inputs", text, "use the Python interface for several inputs")
-    array = image.array[None] if batched else image.array
-    found = {wanted[0]: array}
-    for node in graph.inputs:
-        if isinstance(node.op, Input) and node.op.label == COUNTER:
-            found[COUNTER] = np.zeros(node.type.static_shape, node.type.dtype.numpy)
-    _check_image(graph, found)
+    found = {wanted[0]: image.array[None] if batched else image.array}
+    if COUNTER in program.inputs:
+        type = program.inputs[COUNTER]
+        found[COUNTER] = np.zeros(type.static_shape, type.dtype.numpy)
+    _check_image(wanted[0], program.inputs[wanted[0]], found[wanted[0]])
     return found
 
 
-def _check_image(graph: Graph, arrays: Mapping[str, Array]) -> None:
-    for node in graph.inputs:
-        if not isinstance(node.op, Input):
-            continue
-        array = arrays[node.op.label]
-        fits = len(array.shape) == node.type.rank and all(
-            not isinstance(size, int) or size == given
-            for size, given in zip(node.type.shape, array.shape, strict=True)
-        )
-        if not fits or array.dtype != node.type.dtype.numpy:
-            text = (
-                f"'{graph.name}' takes {node.op.label} as {node.type}; "
-                f"the image is {array.dtype} {list(array.shape)}."
-            )
-            raise _fail("image-shape", text, "use a pipeline that makes it fit: --pipeline NAME")
+def _check_image(label: str, type: Tensor, array: Array) -> None:
+    fits = len(array.shape) == type.rank and all(
+        not isinstance(size, int) or size == given
+        for size, given in zip(type.shape, array.shape, strict=True)
+    )
+    if not fits or array.dtype != type.dtype.numpy:
+        text = f"The program takes {label} as {type}; the image is {array.dtype} "
+        text += f"{list(array.shape)}."
+        raise _fail("image-shape", text, "use a pipeline that makes it fit: --pipeline NAME")
 
 
 def _write(
@@ -173,10 +159,10 @@ def _write_file(path: Path, image: Image, array: Array, finding: Finding) -> Non
         return
     if finding.picture is None:
         raise _fail("output", "This output is no image; write it with -o FILE.npy or -o FOLDER.")
-    pictures = [enlarge(finding.picture, SHOWN_PIXELS)]
+    height = max(SHOWN_PIXELS, finding.picture.shape[0])
+    pictures = [scale_to_height(finding.picture, height)]
     if image.array.ndim == 3 and image.array.shape[0] == 1:
-        before = enlarge(grey_picture(image.array[0]), SHOWN_PIXELS)
-        pictures.insert(0, before)
+        pictures.insert(0, scale_to_height(grey_picture(image.array[0]), height))
     write_png(path, side_by_side(pictures))
 
 

@@ -50,10 +50,14 @@ def side_by_side(pictures: list[Rgb], gap: int = 4) -> Rgb:
     return np.concatenate(columns[:-1], axis=1)
 
 
-def enlarge(picture: Rgb, least: int) -> Rgb:
-    """Repeats pixels so that the shorter side has at least `least` of them."""
-    factor = max(1, -(-least // min(picture.shape[:2])))
-    return np.repeat(np.repeat(picture, factor, axis=0), factor, axis=1)
+def scale_to_height(picture: Rgb, height: int) -> Rgb:
+    """Scales a picture without blending colours, so that class pictures keep their meaning."""
+    factor = height / picture.shape[0]
+    width = max(1, round(picture.shape[1] * factor))
+    rows = (np.arange(height) / factor).astype(np.int64)
+    columns = (np.arange(width) / factor).astype(np.int64).clip(max=picture.shape[1] - 1)
+    scaled: Rgb = picture[rows][:, columns]
+    return scaled
 
 
 def write_png(path: Path, picture: Rgb) -> None:
