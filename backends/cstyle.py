@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 
+from dhc.backends.fold import WIDTH
 from dhc.backends.keywords import mangle
 from dhc.backends.launch import grid_dimension, thread_counts
 from dhc.backends.printer import PRIMARY, Printer, Text, call
@@ -36,7 +37,6 @@ from dhc.ir.scalar import (
 from dhc.ir.types import DType
 from dhc.lower.expand_math import expand_math_in_kernel
 
-WIDTH = 100
 _UNARY, _PRODUCT, _SUM, _SHIFT, _ORDER, _EQUAL = 14, 13, 12, 11, 10, 9
 _BIT_AND, _BIT_XOR, _BIT_OR, _AND, _OR, _CHOICE = 8, 7, 6, 5, 4, 3
 
@@ -102,13 +102,8 @@ PLAIN = Dialect(
 """C++ for high-level synthesis."""
 
 
-def c_type(dtype: DType) -> str:
-    """Returns the C name of an element type; those that C lacks are typedefs of the preamble."""
-    return _TYPES[dtype]
-
-
 def memory_type(dtype: DType) -> str:
-    """Returns the C type of an element in memory."""
+    """Returns the C type of an element in memory; what C lacks are typedefs of the preamble."""
     return "u8" if dtype is DType.BOOL else _TYPES[dtype]
 
 
@@ -142,6 +137,7 @@ class CPrinter(Printer):
         self._ranges = Ranges(kernel)
         self._narrow = indices_fit_int32(kernel, self._ranges)
         self._names: dict[str, str] = {}
+        self._unsigned: dict[Scalar, Text] = {}  # i32 sums and products before their conversion
 
     def text(self) -> str:
         """Returns the function."""
@@ -168,7 +164,7 @@ class CPrinter(Printer):
         if len(line) > WIDTH:
             joined = ",\n    ".join(parameters)
             line = f"{head}(\n    {joined}) {{"
-        self.line(line)
+        self.lines.extend(line.splitlines())
 
     def _parameter(self, position: int) -> str:
         buffer = self._kernel.buffers[position]
@@ -295,7 +291,7 @@ class CPrinter(Printer):
             case Cast(operand, dtype, saturate):
                 return self._cast(operands[operand], operand, dtype, saturate)
             case Bitcast(operand, dtype):
-                return self._bitcast(operands[operand], operand.dtype, dtype)
+                return self._bitcast(operands[operand], operand, dtype)
             case Load(buffer, place, guard, otherwise):
                 element = Text(self._element(buffer, place), PRIMARY)
                 if guard is None or otherwise is None:
@@ -369,10 +365,19 @@ class CPrinter(Printer):
         if part.function not in _WRAPPING or self._stays_inside(part):
             return text
         assert isinstance(part, Binary)
-        shift = part.function == "shl"
-        left, right = (Text(f"(u32){side.at(_UNARY)}", _UNARY) for side in sides)
-        inner = _infix(_OPERATORS[part.function], left, sides[1] if shift else right)
+        left, right = self._as_u32(part.left, sides[0]), sides[1]
+        if part.function != "shl":
+            right = self._as_u32(part.right, right)
+        inner = _infix(_OPERATORS[part.function], left, right)
+        if dtype is DType.I32:
+            self._unsigned[part] = inner
         return Text(f"({_TYPES[dtype]})({inner})", _UNARY)
+
+    def _as_u32(self, value: Scalar, text: Text) -> Text:
+        """Returns the same bits as u32, in which arithmetic wraps."""
+        if isinstance(value, Const):
+            return Text(f"{int(value.value) % 2**32}u", PRIMARY)
+        return self._unsigned.get(value) or Text(f"(u32){text.at(_UNARY)}", _UNARY)
 
     def _stays_inside(self, part: Unary | Binary) -> bool:
         if not isinstance(part, Binary) or part.dtype is not DType.I32:
@@ -390,7 +395,10 @@ class CPrinter(Printer):
             return call(f"saturate_{name}_{_wide(operand.dtype)}", text)
         return Text(f"({name}){text.at(_UNARY)}", _UNARY)
 
-    def _bitcast(self, text: Text, source: DType, target: DType) -> Text:
+    def _bitcast(self, text: Text, operand: Scalar, target: DType) -> Text:
+        source = operand.dtype
+        if target is DType.U32 and source is DType.I32:
+            return self._as_u32(operand, text)
         if source.is_float == target.is_float:
             return Text(f"({_TYPES[target]}){text.at(_UNARY)}", _UNARY)
         return call(f"{_TYPES[target]}_of_{_TYPES[source]}_bits", text)

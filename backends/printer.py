@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
+from dhc.backends.fold import fold
 from dhc.ir.kernel import Alloc, Assign, Barrier, Declare, For, If, Let, Statement, Store
 from dhc.ir.scalar import Scalar, walk
 
@@ -46,16 +47,27 @@ def call(function: str, *arguments: Text) -> Text:
 
 
 class Printer(ABC):
-    """Collects the lines of one kernel. Expressions are printed without recursion."""
+    """Collects the lines of one kernel. Expressions are printed without recursion.
+
+    Attributes:
+        indent: What a level of nesting adds before a line.
+        folds_inside: Whether long lines may be folded only inside brackets.
+    """
 
     indent: ClassVar[str] = "  "
+    folds_inside: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.lines: list[str] = []
         self._depth = 0
 
     def line(self, text: str) -> None:
-        self.lines.append(self.indent * self._depth + text)
+        self.lines.extend(fold(text, self.margin, self.folds_inside))
+
+    @property
+    def margin(self) -> str:
+        """What stands before a line."""
+        return self.indent * self._depth
 
     @contextmanager
     def indented(self) -> Iterator[None]:

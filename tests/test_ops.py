@@ -73,7 +73,10 @@ def _check(actual: Array, expected: Array) -> None:
 
 
 def test_every_operator_has_samples() -> None:
-    without = {name for name, operator in operators.items() if not operator.samples()}
+    core = {
+        name: each for name, each in operators.items() if each.__module__.startswith("dhc.ops.")
+    }
+    without = {name for name, operator in core.items() if not operator.samples()}
     assert without <= MADE_BY_PASSES
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dhc.backends.cstyle import PLAIN, memory_type, print_kernel
+from dhc.backends.fold import fold
 from dhc.backends.keywords import mangle
 from dhc.ir.kernel import Kernel
 from dhc.lower.plan import Plan, Slot
@@ -99,7 +100,7 @@ def print_design(design: Design, header: str) -> str:
 
 def _top(design: Design) -> str:
     places = _places(design)
-    lines = [f"{design.signature} {{"]
+    lines = fold(f"{design.signature} {{", "")
     for number, port in enumerate(design.ports):
         interface = f"m_axi port={port.name} offset=slave bundle=gmem{number}"
         lines.append(f"#pragma HLS INTERFACE {interface} depth={max(port.elements, 1)}")

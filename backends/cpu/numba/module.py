@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dhc.backends.cpu.numba.printer import FUNCTIONS, TYPES, NumbaPrinter, python_name
+from dhc.backends.fold import WIDTH
 from dhc.ir.kernel import Kernel
 from dhc.lower.plan import Plan, Slot
 
 ENTRY = "run"
 _ARENA = "arena"
-_WIDTH = 100
 _WORKERS = "# Workers count with u64, and u64 beside i64 is f64 to numba: hence i64(..._turn)."
 
 
@@ -25,7 +25,9 @@ def print_module(plan: Plan) -> str:
     head = [f'"""The program `{plan.name}`: numba functions over C-contiguous numpy arrays."""', ""]
     if any("math." in text for text in kernels):
         head += ["import math", ""]
-    head += ["import numpy as np", f"from numba import {_listed({'njit', *used & {'prange'}})}"]
+    if used & TYPES.keys() or any("np." in text for text in kernels):
+        head.append("import numpy as np")
+    head.append(f"from numba import {_listed({'njit', *used & {'prange'}})}")
     if used & FUNCTIONS:
         names = _listed(used & FUNCTIONS)
         head += ["", *_import("dhc.backends.cpu.numba.functions", names)]
@@ -68,13 +70,13 @@ def _listed(names: Iterable[str]) -> str:
 
 def _import(module: str, names: str) -> list[str]:
     line = f"from {module} import {names}"
-    if len(line) <= _WIDTH:
+    if len(line) <= WIDTH:
         return [line]
     return [f"from {module} import (", *(f"    {name}," for name in names.split(", ")), ")"]
 
 
 def _wrapped(start: str, items: list[str], end: str) -> list[str]:
     line = f"{start}{', '.join(items)}{end}"
-    if len(line) <= _WIDTH:
+    if len(line) <= WIDTH:
         return [line]
     return [start, *(f"    {item}," for item in items), end]

@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from typing import ClassVar
 
+from dhc.backends.fold import WIDTH
 from dhc.backends.printer import PRIMARY, Printer, Text, call
 from dhc.backends.ranges import Ranges
 from dhc.ir.kernel import Alloc, Assign, Declare, For, If, Kernel, Let, Statement, Store, statements
@@ -97,6 +98,7 @@ class NumbaPrinter(Printer):
     """
 
     indent: ClassVar[str] = "    "
+    folds_inside: ClassVar[bool] = True
 
     def __init__(self, kernel: Kernel) -> None:
         super().__init__()
@@ -136,7 +138,7 @@ class NumbaPrinter(Printer):
             self._block(loop.body)
 
     def branch(self, branch: If) -> None:
-        self.line(f"if {self.expression(branch.condition)}:")
+        self._with_value("if ", self.expression(branch.condition), ":")
         with self.indented():
             self._block(branch.then)
         if branch.otherwise:
@@ -154,11 +156,16 @@ class NumbaPrinter(Printer):
         self._define(assign.var, assign.value)
 
     def _define(self, var: Var, value: Scalar) -> None:
-        self.line(f"{python_name(var.name)} = {self.expression(value)}")
+        self._with_value(f"{python_name(var.name)} = ", self.expression(value))
 
     def store(self, store: Store) -> None:
-        value = self.expression(store.value)
-        self.line(f"{self._element(store.buffer, store.index)} = {value}")
+        target = self._element(store.buffer, store.index)
+        self._with_value(f"{target} = ", self.expression(store.value))
+
+    def _with_value(self, start: str, value: Text, end: str = "") -> None:
+        """Appends a line; a value that is too long for it gets brackets, to be folded."""
+        long = len(f"{self.margin}{start}{value}{end}") > WIDTH
+        self.line(f"{start}{value.at(PRIMARY) if long else value}{end}")
 
     def alloc(self, alloc: Alloc) -> None:
         buffer = alloc.buffer
@@ -191,8 +198,7 @@ class NumbaPrinter(Printer):
             case Cast(operand, dtype, saturate):
                 return self._cast(operands[operand], operand, dtype, saturate)
             case Bitcast(operand, dtype):
-                kind = Text(self._use(dtype.value), PRIMARY)
-                return self._call("same_bits", operands[operand], kind)
+                return self._bitcast(operands[operand], operand, dtype)
             case Load(buffer, place, guard, otherwise):
                 element = Text(self._element(buffer, place), PRIMARY)
                 if guard is None or otherwise is None:
@@ -305,6 +311,11 @@ class NumbaPrinter(Printer):
         if saturate and dtype.is_integer:
             return self._call(f"saturate_{dtype.value}", text)
         return self._call(dtype.value, text)
+
+    def _bitcast(self, text: Text, operand: Scalar, dtype: DType) -> Text:
+        if operand.dtype.is_integer and dtype.is_integer:
+            return self._call(dtype.value, self._unwrapped.get(operand, text))
+        return self._call("same_bits", text, Text(self._use(dtype.value), PRIMARY))
 
 
 def _conditions(part: Scalar) -> list[Scalar]:

@@ -1,0 +1,32 @@
+KERNEL(128, 1, 1) void k0_average_pool(OUTPUT(float, out), INPUT(float, in0)) {
+  OPEN_OUTPUT(float, out);
+  OPEN_INPUT(float, in0);
+  const int block = GROUP(0);
+  const int thread = LOCAL(0);
+  const int place = block * 128 + thread;
+  if (place < 32) {
+    const int i3 = place % 4;
+    const int i2 = place / 4 % 4;
+    const int i1 = place / 4 / 4 % 2;
+    const int i0 = place / 4 / 4 / 2;
+    float acc0 = 0.0f;
+    for (int k0 = 0; k0 < 2; ++k0) {
+      for (int k1 = 0; k1 < 2; ++k1) {
+        const int t0 = i2 * 2 + k0 - 1;
+        const int t1 = i3 * 2 + k1 - 1;
+        acc0 = acc0
+            + (t0 >= 0 && t0 < 6 && t1 >= 0 && t1 < 6 ? in0[i0 * 72 + i1 * 36 + t0 * 6 + t1]
+            : 0.0f);
+      }
+    }
+    float acc1 = 0.0f;
+    for (int k0 = 0; k0 < 2; ++k0) {
+      for (int k1 = 0; k1 < 2; ++k1) {
+        const int t2 = i2 * 2 + k0 - 1;
+        const int t3 = i3 * 2 + k1 - 1;
+        acc1 = acc1 + (t2 >= 0 && t2 < 6 && t3 >= 0 && t3 < 6 ? 1.0f : 0.0f);
+      }
+    }
+    out[i0 * 32 + i1 * 16 + i2 * 4 + i3] = acc0 / acc1;
+  }
+}
