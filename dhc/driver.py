@@ -16,6 +16,7 @@ from dhc.ir.text import print_graph
 from dhc.ir.types import Tensor
 from dhc.passes.bind_sizes import bind_sizes
 from dhc.passes.canonicalize import Canonicalize
+from dhc.passes.compose_affine import ComposeWarps
 from dhc.passes.fold_batchnorm import FoldBatchNorm
 from dhc.passes.manager import Hook, run_passes
 from dhc.runtime.artifact import ArtifactFile
@@ -23,7 +24,7 @@ from dhc.runtime.cache import default_cache
 from dhc.runtime.parameters import check_values, initial_values
 from dhc.runtime.program import Content, Program, Specialised
 
-COMMON_PASSES = (Canonicalize(), FoldBatchNorm(), Canonicalize())
+COMMON_PASSES = (ComposeWarps(), Canonicalize(), FoldBatchNorm(), Canonicalize())
 
 
 def backend_names() -> list[str]:
