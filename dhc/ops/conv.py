@@ -105,6 +105,13 @@ class Conv(Structured):
         summed = np.tensordot(windows, weight, axes=(contracted, tuple(range(1, weight.ndim))))
         return np.moveaxis(summed, -1, 1)
 
+    def grad(
+        self, upstream: Node, output: Node, x: Node, weight: Node, *bias: Node
+    ) -> tuple[Node | None, ...]:
+        from dhc.ops.conv_grad import conv_gradients
+
+        return conv_gradients(self, upstream, x, weight, bias)
+
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         plain = cls((1, 1), ((1, 1), (1, 1)), (1, 1))

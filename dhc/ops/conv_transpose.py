@@ -11,7 +11,7 @@ import numpy as np
 
 from dhc.ir.graph import Initializer, Node
 from dhc.ir.scalar import Const, Scalar, reduce_over
-from dhc.ir.size import unify
+from dhc.ir.size import Size, static, unify
 from dhc.ir.types import DType, Tensor
 from dhc.ops.base import (
     Array,
@@ -43,7 +43,7 @@ class ConvTranspose(Structured):
 
     stride: tuple[int, ...]
     pads: Pads
-    output_pad: tuple[int, ...]
+    output_pad: tuple[Size, ...]
     dilation: tuple[int, ...]
     groups: int = 1
 
@@ -99,12 +99,12 @@ class ConvTranspose(Structured):
         return tuple(where), guard
 
     def numpy(self, x: Array, weight: Array, *bias: Array) -> Array:
-        kernel, axes = weight.shape[2:], range(x.ndim - 2)
+        kernel, axes, extra = weight.shape[2:], range(x.ndim - 2), static(self.output_pad)
         room = tuple(
             (x.shape[2 + a] - 1) * self.stride[a]
             + (kernel[a] - 1) * self.dilation[a]
             + 1
-            + self.output_pad[a]
+            + extra[a]
             for a in axes
         )
         total = np.zeros((x.shape[0], weight.shape[1] * self.groups, *room), x.dtype)
@@ -121,6 +121,13 @@ class ConvTranspose(Structured):
         kept = tuple(slice(b, r - a) for (b, a), r in zip(self.pads, room, strict=True))
         result = total[(slice(None), slice(None), *kept)]
         return result + bias[0].reshape(1, -1, *[1] * len(kernel)) if bias else result
+
+    def grad(
+        self, upstream: Node, output: Node, x: Node, weight: Node, *bias: Node
+    ) -> tuple[Node | None, ...]:
+        from dhc.ops.conv_grad import conv_transpose_gradients
+
+        return conv_transpose_gradients(self, upstream, x, weight, bias)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

@@ -1,0 +1,132 @@
+"""Gradients where samples do not lead: unusual attributes, open sizes, and a whole network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import dhc.ops  # noqa: F401  (registers the operators)
+from dhc.ir.graph import Input, Node
+from dhc.ir.size import substitute, symbol
+from dhc.ir.types import DType, Tensor
+from dhc.ops.base import Operator, operators, run
+
+N, H, W = symbol("N"), symbol("H"), symbol("W")
+Arrays = list[np.ndarray]
+
+
+def gradients(operator: Operator, types: list[Tensor]) -> tuple[list[Node], list[Node | None]]:
+    """Inputs x0, x1, ..., and the gradient for each; the upstream gradient is called `up`."""
+    nodes = [Input(f"x{i}", type)() for i, type in enumerate(types)]
+    output = operator(*nodes)
+    upstream = Input("up", output.type)()
+    return nodes, list(operator.grad(upstream, output, *nodes))
+
+
+def randoms(*shapes: tuple[int, ...]) -> Arrays:
+    random = np.random.default_rng(0)
+    return [random.normal(size=shape) for shape in shapes]
+
+
+def check(operator: Operator, arrays: Arrays) -> None:
+    """Holds the gradient for each float array to central differences."""
+    types = [Tensor(DType(f"{a.dtype.kind}{a.dtype.itemsize * 8}"), a.shape) for a in arrays]
+    nodes, found = gradients(operator, types)
+    up = np.random.default_rng(1).normal(size=operator.numpy(*arrays).shape)
+    values = {f"x{i}": array for i, array in enumerate(arrays)} | {"up": up}
+    for position, gradient in enumerate(found):
+        if gradient is None:
+            assert arrays[position].dtype.kind != "f"
+            continue
+        assert gradient.type == nodes[position].type
+        (computed,) = run([gradient], values)
+        np.testing.assert_allclose(
+            computed, differences(operator, arrays, position, up), rtol=1e-6, atol=1e-7
+        )
+
+
+def differences(operator: Operator, arrays: Arrays, position: int, up: np.ndarray) -> np.ndarray:
+    step, result = 1e-6, np.zeros(arrays[position].shape)
+    for place in np.ndindex(result.shape):
+        ends = []
+        for sign in (1, -1):
+            moved = [a.copy() for a in arrays]
+            moved[position][place] += sign * step
+            ends.append(float(np.sum(up * operator.numpy(*moved))))
+        result[place] = (ends[0] - ends[1]) / (2 * step)
+    return result
+
+
+def check_open(operator: Operator, types: list[Tensor], sizes: dict[str, int]) -> None:
+    """Holds gradients built for open sizes, and bound later, to those built for the sizes."""
+    bound = [t.with_shape(tuple(substitute(s, sizes) for s in t.shape)) for t in types]
+    arrays = randoms(*(t.static_shape for t in bound))
+    closed = operator.substitute(sizes)
+    assert isinstance(closed, Operator)
+    up = np.random.default_rng(1).normal(size=closed.numpy(*arrays).shape)
+    values = {f"x{i}": array for i, array in enumerate(arrays)} | {"up": up}
+    nodes, found = gradients(operator, types)
+    expected = run([g for g in gradients(closed, bound)[1] if g is not None], values)
+    for node, gradient, other in zip(nodes, found, expected, strict=True):
+        assert gradient is not None
+        assert str(gradient.type) == str(node.type)
+        np.testing.assert_allclose(run([bind(gradient, sizes)], values)[0], other, rtol=1e-12)
+
+
+def bind(node: Node, sizes: dict[str, int]) -> Node:
+    return node.op.substitute(sizes)(*(bind(source, sizes) for source in node.inputs))
+
+
+def f64(*shape: object) -> Tensor:
+    return Tensor(DType.F64, tuple(shape))  # type: ignore[arg-type]
+
+
+def make(name: str, *attributes: object, **named: object) -> Operator:
+    return operators[name](*attributes, **named)
+
+
+# ---- convolution -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("attributes", "x", "weight"),
+    [
+        (((1,), ((3, 4),), (1,)), (1, 2, 3), (2, 2, 2)),  # more zeros than the kernel is wide
+        (((1, 1), ((0, 0), (0, 0)), (2, 1)), (2, 2, 5, 3), (3, 2, 3, 1)),
+        (((3,), ((0, 1),), (1,)), (2, 1, 9), (2, 1, 2)),  # places that no window reaches
+        (((2, 2), ((0, 0), (0, 0)), (1, 1)), (1, 2, 6, 5), (3, 2, 1, 1)),
+        (((1, 1), ((1, 1), (1, 1)), (1, 1), 3), (2, 3, 4, 3), (6, 1, 3, 3)),  # depthwise
+    ],
+)
+def test_convolution(
+    attributes: tuple[object, ...], x: tuple[int, ...], weight: tuple[int, ...]
+) -> None:
+    check(make("conv", *attributes), randoms(x, weight, weight[:1]))
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        ((2,), ((0, 0),), (3,), (1,)),  # more is added than one stride
+        ((2,), ((1, 2),), (3,), (2,)),
+        ((3,), ((2, 0),), (0,), (1,)),  # a stride beyond the kernel
+        ((2,), ((0, 1),), (1,), (1,), 2),
+    ],
+)
+def test_transposed_convolution(attributes: tuple[object, ...]) -> None:
+    groups = attributes[4] if len(attributes) > 4 else 1
+    assert isinstance(groups, int)
+    check(make("conv_transpose", *attributes), randoms((2, 4, 5), (4, 2, 2), (2 * groups,)))
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_convolution_of_open_sizes(stride: int) -> None:
+    operator = make("conv", (stride, stride), ((1, 1), (0, 1)), (1, 1))
+    sizes = {"N": 2, "H": 7, "W": 6}
+    check_open(operator, [f64(N, 3, H, W), f64(2, 3, 3, 2), f64(2)], sizes)
+
+
+def test_transposed_convolution_of_open_sizes() -> None:
+    operator = make("conv_transpose", (2, 2), ((1, 0), (0, 1)), (1, 2), (1, 1))
+    sizes = {"N": 2, "H": 3, "W": 4}
+    check_open(operator, [f64(N, 3, H, W), f64(3, 2, 3, 2), f64(2)], sizes)
