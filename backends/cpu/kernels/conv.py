@@ -161,11 +161,7 @@ class _Generator:
         step = self._kernel.pixel.step * FLOAT
         source = function.address(source, function.multiply(first, step))
         self._sum(cells, source, weights, self._kernel.taps)
-        for pixel in range(size):
-            place = function.add(first, pixel)
-            for vector in range(self._vectors):
-                lane0 = function.add(channel, vector * self._isa.lanes)
-                self._finish.store(indices, place, lane0, cells[pixel][vector])
+        self._finish.store_block(indices, first, channel, cells)
 
     def _sum(
         self, cells: list[list[str]], source: str, weights: str, taps: tuple[Tap, ...]

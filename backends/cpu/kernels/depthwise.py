@@ -103,8 +103,7 @@ class _Generator:
         source = function.address(f"%b{kernel.source}", function.multiply(offset, FLOAT))
         weights = function.address(f"%b{kernel.weights}", function.multiply(channel, FLOAT))
         self._sum(cells, source, weights, kernel.taps)
-        for number, cell in enumerate(cells):
-            self._finish.store(indices, function.add(pixel, number), channel, cell)
+        self._finish.store_block(indices, pixel, channel, [[cell] for cell in cells])
 
     def _sum(self, cells: list[str], source: str, weights: str, taps: tuple[Tap, ...]) -> None:
         function, step = self.function, self._kernel.channels * FLOAT

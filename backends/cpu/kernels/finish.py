@@ -12,6 +12,9 @@ from dhc.backends.cpu.values import Value
 from dhc.ir.scalar import Buffer, Var
 from dhc.ir.types import DType
 
+FLOAT = 4
+SHORT = 4  # definitions of an epilogue that is written out for every sum
+
 
 @dataclass(frozen=True)
 class RowAxis:
@@ -66,6 +69,38 @@ class Finish:
     channel: Var
     filters: int
     epilogue: Epilogue
+
+    def store_block(
+        self, indices: list[Number], first: Number, channel: Number, cells: list[list[str]]
+    ) -> None:
+        """Ends the sums of some pixels, from `first` on, and of some vectors of channels.
+
+        A short epilogue is written out for every sum. A long one stands once, in a loop over sums
+        that wait in memory: less code, which compiles and runs faster.
+        """
+        if len(self.epilogue.definitions) <= SHORT:
+            for pixel, row in enumerate(cells):
+                self._store_row(indices, self.function.add(first, pixel), channel, row)
+            return
+        width = self.scalars.lanes * FLOAT
+        vector = f"<{self.scalars.lanes} x float>"
+        row_bytes = len(cells[0]) * width
+        waiting = self.function.alloca(f"[{len(cells) * row_bytes} x i8]")
+        for number, cell in enumerate(cell for row in cells for cell in row):
+            total = self.function.let(f"load {vector}, ptr {cell}")
+            place = self.function.address(waiting, number * width)
+            self.function.do(f"store {vector} {total}, ptr {place}")
+        with self.function.loop(0, len(cells)) as pixel:
+            start = self.function.address(waiting, self.function.multiply(pixel, row_bytes))
+            places = [self.function.address(start, k * width) for k in range(len(cells[0]))]
+            self._store_row(indices, self.function.add(first, pixel), channel, places)
+
+    def _store_row(
+        self, indices: list[Number], pixel: Number, channel: Number, cells: list[str]
+    ) -> None:
+        for vector, cell in enumerate(cells):
+            lane0 = self.function.add(channel, vector * self.scalars.lanes)
+            self.store(indices, pixel, lane0, cell)
 
     def store(self, indices: list[Number], pixel: Number, channel: Number, cell: str) -> None:
         """Ends a vector of sums, held in `cell`, for a pixel and the channels from `channel` on."""
