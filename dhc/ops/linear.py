@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,7 +26,9 @@ from dhc.ops.base import (
     require_same_dtype,
 )
 from dhc.ops.conv import int_size
+from dhc.ops.reduce import sum_to_shape
 from dhc.ops.sample import Sample, sample
+from dhc.ops.shape import Permute, Reshape
 
 
 @op("dense", onnx=Onnx("Gemm", since=13))
@@ -46,6 +49,16 @@ class Dense(Structured):
     def numpy(self, x: Array, weight: Array, *bias: Array) -> Array:
         result: Array = np.matmul(x, weight.T)
         return result + bias[0] if bias else result
+
+    def grad(
+        self, upstream: Node, output: Node, x: Node, weight: Node, *bias: Node
+    ) -> tuple[Node | None, ...]:
+        """For y = x w^T: upstream times w, and upstream^T times x, over all places as rows."""
+        rows = (math.prod(x.type.shape[:-1]), x.type.shape[-1])
+        above = Reshape((rows[0], upstream.type.shape[-1]))(upstream)
+        of_weight = MatMul()(transposed(above), Reshape(rows)(x))
+        of_bias = [sum_to_shape(upstream, each.type.shape) for each in bias]
+        return Dense()(upstream, transposed(weight)), of_weight, *of_bias
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -84,9 +97,21 @@ class MatMul(Structured):
         result: Array = np.matmul(a, b)
         return result
 
+    def grad(self, upstream: Node, output: Node, a: Node, b: Node) -> tuple[Node | None, ...]:
+        """For y = a b: upstream times b^T and a^T times upstream, summed where a batch repeats."""
+        of_a = MatMul()(upstream, transposed(b))
+        of_b = MatMul()(transposed(a), upstream)
+        return sum_to_shape(of_a, a.type.shape), sum_to_shape(of_b, b.type.shape)
+
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         return [
             sample(cls(), "f32[3, 4]", "f32[4, 2]"),
             sample(cls(), "f32[2, 1, 3, 4]", "f32[3, 4, 2]"),
         ]
+
+
+def transposed(matrix: Node) -> Node:
+    """Returns matrices [..., M, N] as [..., N, M]."""
+    *batch, row, column = range(matrix.type.rank)
+    return Permute((*batch, column, row))(matrix)

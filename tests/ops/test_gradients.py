@@ -130,3 +130,28 @@ def test_transposed_convolution_of_open_sizes() -> None:
     operator = make("conv_transpose", (2, 2), ((1, 0), (0, 1)), (1, 2), (1, 1))
     sizes = {"N": 2, "H": 3, "W": 4}
     check_open(operator, [f64(N, 3, H, W), f64(3, 2, 3, 2), f64(2)], sizes)
+
+
+# ---- matrix products -------------------------------------------------------------------------
+
+
+def test_dense_of_one_sample() -> None:
+    check(make("dense"), randoms((5,), (3, 5), (3,)))
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ((2, 3, 4), (4, 2)),
+        ((3, 4), (2, 5, 4, 2)),
+        ((2, 1, 3, 4), (1, 5, 4, 1)),
+        ((1, 1), (2, 1, 3)),
+    ],
+)
+def test_matrix_product_of_batches(a: tuple[int, ...], b: tuple[int, ...]) -> None:
+    check(make("matmul"), randoms(a, b))
+
+
+def test_matrix_products_of_open_sizes() -> None:
+    check_open(make("dense"), [f64(N, H, 4), f64(3, 4), f64(3)], {"N": 2, "H": 3})
+    check_open(make("matmul"), [f64(N, 1, 4, H), f64(3, H, 2)], {"N": 2, "H": 3})
