@@ -120,6 +120,13 @@ class AveragePool(Pool):
             return np.asarray(total / math.prod(self.kernel), x.dtype)
         return np.asarray(total / self.windows(np.ones_like(x), 0).sum(axis=axes), x.dtype)
 
+    def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
+        from dhc.ops.pool_grad import AveragePoolGrad
+
+        rule = (self.ceil, self.count_include_pad)
+        back = AveragePoolGrad(self.kernel, self.stride, self.pads, x.type.shape[2:], *rule)
+        return (back(upstream),)
+
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         outside = cls((3,), (2,), ((1, 1),), count_include_pad=False)

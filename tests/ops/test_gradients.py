@@ -155,3 +155,26 @@ def test_matrix_product_of_batches(a: tuple[int, ...], b: tuple[int, ...]) -> No
 def test_matrix_products_of_open_sizes() -> None:
     check_open(make("dense"), [f64(N, H, 4), f64(3, 4), f64(3)], {"N": 2, "H": 3})
     check_open(make("matmul"), [f64(N, 1, 4, H), f64(3, H, 2)], {"N": 2, "H": 3})
+
+
+# ---- average pooling -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count_include_pad", [True, False])
+@pytest.mark.parametrize(
+    ("window", "x"),
+    [
+        (((2,), (3,), ((0, 0),)), (1, 2, 7)),  # elements between windows and after the last
+        (((3,), (2,), ((1, 0),), True), (1, 1, 7)),  # the last window hangs over
+        (((4, 2), (1, 3), ((2, 3), (1, 0)), True), (1, 2, 4, 6)),
+    ],
+)
+def test_average_pooling(
+    window: tuple[object, ...], x: tuple[int, ...], count_include_pad: bool
+) -> None:
+    check(make("average_pool", *window, count_include_pad=count_include_pad), randoms(x))
+
+
+def test_average_pooling_of_open_sizes() -> None:
+    operator = make("average_pool", (3, 2), (2, 2), ((1, 1), (0, 0)), count_include_pad=False)
+    check_open(operator, [f64(N, 2, H, W)], {"N": 2, "H": 6, "W": 5})
