@@ -274,8 +274,10 @@ class Pad(Movement):
         return padded
 
     def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
+        from dhc.ops.pad_grad import pad_gradient
+
         if self.mode != "constant":
-            raise NotImplementedError(f"'pad' with mode={self.mode} has no gradient yet")
+            return (pad_gradient(self, upstream, x),)
         start = tuple(before for before, _ in self.pads)
         return (Slice(start, x.type.shape, (1,) * x.type.rank)(upstream),)
 

@@ -178,3 +178,12 @@ def test_average_pooling(
 def test_average_pooling_of_open_sizes() -> None:
     operator = make("average_pool", (3, 2), (2, 2), ((1, 1), (0, 0)), count_include_pad=False)
     check_open(operator, [f64(N, 2, H, W)], {"N": 2, "H": 6, "W": 5})
+
+
+# ---- padding ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect", "replicate", "wrap"])
+def test_padding_on_every_side(mode: str) -> None:
+    check(make("pad", ((3, 2), (0, 1), (1, 0)), mode), randoms((4, 2, 2)))
+    check_open(make("pad", ((3, 2), (0, 1)), mode), [f64(H, W)], {"H": 4, "W": 2})
