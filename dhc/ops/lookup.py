@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dhc.ir.graph import Node
 from dhc.ir.scalar import Scalar, cast, select
 from dhc.ir.size import Size
 from dhc.ir.types import DType, Tensor
@@ -35,13 +36,13 @@ class Gather(Movement):
 
     def infer(self, x: Tensor, indices: Tensor) -> Tensor:
         axis = normalize_axis(self.name, self.axis, x.rank)
-        _require_integers(self.name, indices)
+        require_integers(self.name, indices)
         return x.with_shape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
     def element(self, out: Tensor, index: Index, x: Operand, indices: Operand) -> Scalar:
         axis = self.axis % x.type.rank
         end = axis + indices.type.rank
-        entry = _from_front(indices[index[axis:end]], x.type.shape[axis])
+        entry = from_front(indices[index[axis:end]], x.type.shape[axis])
         return x.padded((*index[:axis], entry, *index[end:]))
 
     def numpy(self, x: Array, indices: Array) -> Array:
@@ -51,6 +52,12 @@ class Gather(Movement):
         taken = np.take(x, np.where(valid, indices, 0).astype(np.int64), axis=axis)
         trailing = (1,) * (x.ndim - axis - 1)
         return np.where(valid.reshape((*valid.shape, *trailing)), taken, x.dtype.type(0))
+
+    def grad(self, upstream: Node, output: Node, x: Node, indices: Node) -> tuple[Node | None, ...]:
+        from dhc.ops.lookup_grad import GatherGrad
+
+        axis = self.axis % x.type.rank
+        return GatherGrad(x.type.shape[axis], axis)(upstream, indices), None
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -70,14 +77,14 @@ class GatherElements(Movement):
 
     def infer(self, x: Tensor, indices: Tensor) -> Tensor:
         normalize_axis(self.name, self.axis, x.rank)
-        _require_integers(self.name, indices)
+        require_integers(self.name, indices)
         if indices.rank != x.rank:
             raise TypeRuleError(f"'gather_elements' needs indices of {x.rank} axes.", 1)
         return x.with_shape(indices.shape)
 
     def element(self, out: Tensor, index: Index, x: Operand, indices: Operand) -> Scalar:
         axis = self.axis % x.type.rank
-        entry = _from_front(indices[index], x.type.shape[axis])
+        entry = from_front(indices[index], x.type.shape[axis])
         return x.padded((*index[:axis], entry, *index[axis + 1 :]))
 
     def numpy(self, x: Array, indices: Array) -> Array:
@@ -89,19 +96,25 @@ class GatherElements(Movement):
         taken = np.take_along_axis(x[tuple(where)], safe, axis=self.axis)
         return np.where(valid, taken, x.dtype.type(0))
 
+    def grad(self, upstream: Node, output: Node, x: Node, indices: Node) -> tuple[Node | None, ...]:
+        from dhc.ops.lookup_grad import GatherElementsGrad
+
+        return GatherElementsGrad(x.type.shape, self.axis)(upstream, indices), None
+
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         ranges = ((-2.0, 2.0), (-5.0, 5.0))
         return [sample(cls(1), "f32[2, 5, 3]", "i64[2, 4, 2]", ranges=ranges)]
 
 
-def _require_integers(name: str, indices: Tensor) -> None:
+def require_integers(name: str, indices: Tensor) -> None:
+    """Refuses indices that are no whole numbers."""
     if not indices.dtype.is_integer:
         hint = "convert them with cast(...)"
         raise TypeRuleError(f"'{name}' needs whole numbers as indices, not {indices}.", 1, hint)
 
 
-def _from_front(entry: Scalar, count: Size) -> Scalar:
-    """A number that counts from the front, whichever end it counted from."""
+def from_front(entry: Scalar, count: Size) -> Scalar:
+    """Returns a number that counts from the front, whichever end it counted from."""
     place = cast(entry, DType.I64)
     return select(place < 0, place + size_scalar(count), place) if entry.dtype.is_signed else place

@@ -187,3 +187,34 @@ def test_average_pooling_of_open_sizes() -> None:
 def test_padding_on_every_side(mode: str) -> None:
     check(make("pad", ((3, 2), (0, 1), (1, 0)), mode), randoms((4, 2, 2)))
     check_open(make("pad", ((3, 2), (0, 1)), mode), [f64(H, W)], {"H": 4, "W": 2})
+
+
+# ---- lookups ---------------------------------------------------------------------------------
+
+
+def test_entries_taken_twice_are_added_and_missing_ones_dropped() -> None:
+    indices = np.array([[0, 2, 2], [-1, 7, -9]])
+    upstream = np.arange(1.0, 7.0).reshape(1, 2, 3)
+    for dtype in (np.int32, np.int64):
+        found = make("gather_grad", 3, 1).numpy(upstream, indices.astype(dtype))
+        np.testing.assert_array_equal(found, [[1, 0, 2 + 3 + 4]])
+
+
+def test_lookups() -> None:
+    (x,) = randoms((3, 4, 2))
+    indices = np.array([[1, -4, 3], [9, 1, 0]])
+    for axis in (0, 1, -1):
+        check(make("gather", axis), [x, indices])
+    many = np.random.default_rng(2).integers(-5, 5, (2, 6, 2))
+    check(make("gather_elements", 1), [x, many])
+    check(make("gather_elements", 1), [x, many.astype(np.uint8)])
+
+
+def test_lookups_of_open_sizes() -> None:
+    image, indices = Tensor(DType.F64, (N, H, 3)), Tensor(DType.I64, (W, 2))
+    _, (gradient, none) = gradients(make("gather", 1), [image, indices])
+    assert none is None
+    assert gradient is not None
+    assert str(gradient.type) == "f64[N, H, 3]"
+    bound = bind(gradient, {"N": 2, "H": 4, "W": 5})
+    assert str(bound.type) == "f64[2, 4, 3]"
