@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from dhc.backends.cpu.packing import Pack, PackedConv, PackedDense
+from dhc.backends.cpu.transposed import PackedConvTranspose, PackTransposed
 from dhc.ir.graph import Graph, Input, Node, Param, topological, users
 from dhc.ir.rewrite import rebuild, transform
 from dhc.ir.scalar import Buffer
@@ -20,6 +21,8 @@ from dhc.ops.shape import Concat, Copy
 from dhc.passes.manager import Pass
 
 Halo = tuple[int, ...]  # one width for each spatial axis
+WINDOWS = (PackedConv, PackedConvTranspose, Conv)  # read windows of an image, over its edges too
+ANCHORS = (*WINDOWS, PackedDense)
 
 
 @dataclass(frozen=True)
@@ -66,11 +69,11 @@ class Geometry:
 
 def anchor(node: Node) -> Node | None:
     """The convolution or dense layer that a step is built around, with its operands' own nodes."""
-    if isinstance(node.op, (PackedConv, PackedDense, Conv)):
+    if isinstance(node.op, ANCHORS):
         return node
     if isinstance(node.op, Region):
         for inner in topological(node.op.body.roots):
-            if isinstance(inner.op, (PackedConv, PackedDense, Conv)):
+            if isinstance(inner.op, ANCHORS):
                 return inner
     return None
 
@@ -105,7 +108,7 @@ class CopyEdges(Pass):
 
 def _readable(name: str, node: Node) -> Node:
     found = anchor(node)
-    scattered = found is not None and isinstance(found.op, PackedConv)
+    scattered = found is not None and isinstance(found.op, (PackedConv, PackedConvTranspose))
     plane = math.prod(node.type.static_shape[2:])
     if scattered and plane > 1 and node.type.shape[1] != 1:
         return Copy(name)(node)
@@ -115,7 +118,7 @@ def _readable(name: str, node: Node) -> Node:
 def _halo_sources(node: Node) -> list[Node]:
     """The step's inputs that its convolution reads with padding."""
     found = anchor(node)
-    if found is None or not isinstance(found.op, (PackedConv, Conv)):
+    if found is None or not isinstance(found.op, WINDOWS):
         return []
     position = operand_position(node, found.inputs[0])
     return [] if position is None else [node.inputs[position]]
@@ -139,7 +142,7 @@ class Layout:
 
 def is_image(node: Node) -> bool:
     """Whether a tensor has channels and spatial axes: [N, C, ...]. Packed weights have not."""
-    return node.type.rank in (3, 4, 5) and not isinstance(node.op, Pack)
+    return node.type.rank in (3, 4, 5) and not isinstance(node.op, (Pack, PackTransposed))
 
 
 def is_channel_concat(node: Node) -> bool:
@@ -185,7 +188,7 @@ def _needed(node: Node, readers: list[Node]) -> Halo:
         found = anchor(reader)
         if node in _halo_sources(reader):
             assert found is not None
-            assert isinstance(found.op, (PackedConv, Conv))
+            assert isinstance(found.op, WINDOWS)
             halo = [max(h, *pads) for h, pads in zip(halo, found.op.pads, strict=True)]
     return tuple(halo)
 

@@ -14,12 +14,14 @@ from typing import ClassVar
 import numpy as np
 
 from dhc.backends.cpu.features import Isa
+from dhc.backends.cpu.transposed import PackTransposed, packable, packed_transpose
 from dhc.ir.graph import Graph, Node
 from dhc.ir.rewrite import rebuild, transform
 from dhc.ir.scalar import Scalar, reduce_over
 from dhc.ir.types import Tensor
 from dhc.ops.base import Array, Index, Operand, Structured, axis_variable, op
 from dhc.ops.conv import Conv, Pads
+from dhc.ops.conv_transpose import ConvTranspose
 from dhc.ops.linear import Dense
 from dhc.passes.manager import Pass
 
@@ -132,12 +134,23 @@ class PackWeights(Pass):
                 block = self.isa.lanes * vectors_per_block(self.isa, filters, pixels)
                 packed = Pack(block)(weight)
                 return PackedConv(filters, stride, pads, dilation)(x, packed, *bias)
+            case ConvTranspose() as conv if packable(conv, new.inputs[1].type, new.type):
+                return self._transposed(conv, new)
             case Dense() if new.type.rank == 2:
                 x, weight, *bias = new.inputs
                 rows, units = new.type.static_shape
                 block = self.isa.lanes * vectors_per_block(self.isa, units, rows)
                 return PackedDense(units)(x, Pack(block)(weight), *bias)
         return new
+
+    def _transposed(self, conv: ConvTranspose, node: Node) -> Node:
+        x, weight, *bias = node.inputs
+        filters = weight.type.static_shape[1]
+        pixels = math.prod(x.type.static_shape[2:]) * x.type.static_shape[0]
+        block = self.isa.lanes * vectors_per_block(self.isa, filters, pixels)
+        transposed = packed_transpose(conv, x.type, weight.type, node.type)
+        packed = PackTransposed(block, conv.stride, transposed.cut)(weight)
+        return transposed(x, packed, *bias)
 
 
 def vectors_per_block(isa: Isa, filters: int, pixels: int) -> int:

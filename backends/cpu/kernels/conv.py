@@ -21,6 +21,7 @@ from dhc.backends.cpu.kernels.finish import (
     operand_parameters,
     row_indices,
     row_offset,
+    weights_offset,
 )
 from dhc.backends.cpu.scalar_printer import ScalarPrinter
 from dhc.backends.cpu.values import Value
@@ -134,6 +135,8 @@ class _Generator:
         weights = function.address(
             f"%b{kernel.weights}", function.multiply(block, kernel.block_bytes)
         )
+        part = weights_offset(function, kernel.rows, indices)
+        weights = function.address(weights, function.multiply(part, FLOAT))
         channel = function.multiply(block, kernel.block)
         for start, size, count in pixel_blocks(kernel.pixel.size, self._most_pixels()):
             with function.loop(0, count) as turn:

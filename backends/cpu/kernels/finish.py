@@ -18,11 +18,24 @@ SHORT = 4  # definitions of an epilogue that is written out for every sum
 
 @dataclass(frozen=True)
 class RowAxis:
-    """An axis of the output: its index variable, size, and the input's step, in elements."""
+    """A loop over an axis of the output, or over a part of it.
+
+    Attributes:
+        axis: The output's index variable, which is the sum of what its loops contribute.
+        size: Turns of the loop.
+        step: Elements of the input from turn to turn.
+        scale: What a turn contributes to the index.
+        shift, divide: The input moves with `(turn + shift) // divide`.
+        weights: Elements of the packed weights from turn to turn.
+    """
 
     axis: Var
     size: int
     step: int
+    scale: int = 1
+    shift: int = 0
+    divide: int = 1
+    weights: int = 0
 
 
 def operand_parameters(count: int) -> list[tuple[str, str]]:
@@ -49,7 +62,20 @@ def row_offset(
     """The input element, counted from logical element 0, at which a row begins to read."""
     offset: Number = start
     for index, axis in zip(indices, rows, strict=True):
-        offset = function.add(offset, function.multiply(index, axis.step))
+        turn = function.add(index, axis.shift)
+        if axis.divide > 1:
+            turn = function.let(f"udiv i64 {turn}, {axis.divide}")
+        offset = function.add(offset, function.multiply(turn, axis.step))
+    return offset
+
+
+def weights_offset(
+    function: FunctionText, rows: tuple[RowAxis, ...], indices: list[Number]
+) -> Number:
+    """The element of the packed weights at which those of a row begin."""
+    offset: Number = 0
+    for index, axis in zip(indices, rows, strict=True):
+        offset = function.add(offset, function.multiply(index, axis.weights))
     return offset
 
 
@@ -79,8 +105,8 @@ class Finish:
         that wait in memory: less code, which compiles and runs faster.
         """
         if len(self.epilogue.definitions) <= SHORT:
-            for pixel, row in enumerate(cells):
-                self._store_row(indices, self.function.add(first, pixel), channel, row)
+            for number, row in enumerate(cells):
+                self._store_row(indices, self.function.add(first, number), channel, row)
             return
         width = self.scalars.lanes * FLOAT
         vector = f"<{self.scalars.lanes} x float>"
@@ -88,8 +114,9 @@ class Finish:
         waiting = self.function.alloca(f"[{len(cells) * row_bytes} x i8]")
         for number, cell in enumerate(cell for row in cells for cell in row):
             total = self.function.let(f"load {vector}, ptr {cell}")
-            place = self.function.address(waiting, number * width)
-            self.function.do(f"store {vector} {total}, ptr {place}")
+            self.function.do(
+                f"store {vector} {total}, ptr {self.function.address(waiting, number * width)}"
+            )
         with self.function.loop(0, len(cells)) as pixel:
             start = self.function.address(waiting, self.function.multiply(pixel, row_bytes))
             places = [self.function.address(start, k * width) for k in range(len(cells[0]))]
@@ -119,22 +146,21 @@ class Finish:
 
     def _scope(self, indices: list[Number], pixel: Number, channel: Number, total: Value) -> Scope:
         scope = Scope(lane=self.channel)
-        scope.values = {
-            self.channel: Value(str(channel), DType.I64),
-            self.pixel.axis: Value(str(pixel), DType.I64),
-            self.epilogue.total: total,
-        }
+        scope.values = {self.channel: Value(str(channel), DType.I64), self.epilogue.total: total}
         scope.steps = {self.epilogue.total: None}
-        for row, index in zip(self.rows, indices, strict=True):
-            scope.values[row.axis] = Value(str(index), DType.I64)
+        places: dict[Var, Number] = {}
+        for row, turn in zip((*self.rows, self.pixel), (*indices, pixel), strict=True):
+            part = self.function.multiply(turn, row.scale)
+            places[row.axis] = self.function.add(places.get(row.axis, 0), part)
+        scope.values |= {axis: Value(str(place), DType.I64) for axis, place in places.items()}
         return scope
 
     def _index(self) -> tuple[Var, ...]:
         """The output's index: batch, channel, then the spatial axes; or [row, unit]."""
         if len(self.buffers[0].shape) == 2:
             return (self.pixel.axis, self.channel)
-        batch, *rest = self.rows
-        return (batch.axis, self.channel, *(row.axis for row in rest), self.pixel.axis)
+        batch, *rest = dict.fromkeys(row.axis for row in (*self.rows, self.pixel))
+        return (batch, self.channel, *sorted(rest, key=lambda axis: axis.name))
 
     def _store_some(self, result: Value, scope: Scope, channel: Number) -> None:
         """Stores the lanes that are channels of the output."""

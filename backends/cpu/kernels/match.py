@@ -12,6 +12,7 @@ from dhc.backends.cpu.kernels.finish import RowAxis
 from dhc.backends.cpu.layout import anchor, operand_position
 from dhc.backends.cpu.module import NativeKernel
 from dhc.backends.cpu.packing import PackedConv, PackedDense
+from dhc.backends.cpu.transposed import PackedConvTranspose, phase_stride
 from dhc.ir.graph import Node
 from dhc.ir.scalar import Buffer
 from dhc.ir.types import DType
@@ -49,6 +50,8 @@ def native_kernel(node: Node, buffers: tuple[Buffer, ...], isa: Isa) -> NativeKe
     match step.inner.op:
         case PackedConv() as conv:
             return _conv(step, conv)
+        case PackedConvTranspose() as conv:
+            return _transposed(step, conv)
         case PackedDense():
             return _dense(step)
         case Conv() as conv:
@@ -111,6 +114,31 @@ def _conv(step: _Step, conv: PackedConv) -> ConvKernel:
         "", step.buffers, rows[:-1], rows[-1], output_axes(step.node.type)[1],
         tuple(tap for tap in taps if tap.count > 1), channels, _start(step, conv.pads),
         conv.filters, block, step.source, step.weights, step.epilogue,
+    )  # fmt: skip
+
+
+def _transposed(step: _Step, conv: PackedConvTranspose) -> ConvKernel:
+    """Phases are loops of their own: they choose weights and shift the output."""
+    packed, rank = step.inner.inputs[1].type, len(conv.stride)
+    counts, channels, block = conv.turns(packed), packed.static_shape[-2], packed.static_shape[-1]
+    axes, strides = output_axes(step.node.type), step.source_strides
+    batch = RowAxis(axes[0], step.node.type.static_shape[0], strides[0])
+    places = [
+        RowAxis(axes[k + 2], size // s, strides[k + 2], scale=s)
+        for k, (size, s) in enumerate(zip(conv.size, conv.stride, strict=True))
+    ]
+    phases = [
+        RowAxis(
+            axes[k + 2], s, strides[k + 2], shift=cut, divide=s,
+            weights=phase_stride(packed, k, rank),
+        )
+        for k, (s, cut) in enumerate(zip(conv.stride, conv.cut, strict=True))
+    ]  # fmt: skip
+    reach = tuple((count - 1, 0) for count in counts)
+    return ConvKernel(
+        "", step.buffers, (batch, *places[:-1], *phases), places[-1], axes[1],
+        tuple(tap for tap in _taps(step, counts, (1,) * rank) if tap.count > 1), channels,
+        _start(step, reach), conv.filters, block, step.source, step.weights, step.epilogue,
     )  # fmt: skip
 
 

@@ -1,0 +1,174 @@
+"""Transposed convolutions with packed weights, as convolutions at the input's resolution.
+
+An output place is a whole number of strides and a *phase*. For one phase, and where the kernel is a
+multiple of the stride, the sum is an ordinary convolution of the input with every stride-th tap.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from dhc.ir.scalar import Scalar, reduce_over
+from dhc.ir.types import Tensor
+from dhc.ops.base import Array, Index, Operand, Structured, axis_variable, op
+from dhc.ops.conv import Pads
+from dhc.ops.conv_transpose import ConvTranspose
+
+
+@op("cpu_pack_transposed")
+class PackTransposed(Structured):
+    """Weights [C, K, *taps] as [*phases, blocks, *turns, C, block], in the order of reading.
+
+    Attributes:
+        block: Output channels of one block; there are zeros after the last channel.
+        stride: Phases along each axis; each divides its number of taps.
+        cut: Elements that the convolution leaves out before each axis.
+    """
+
+    block: int
+    stride: tuple[int, ...]
+    cut: tuple[int, ...]
+
+    def infer(self, weight: Tensor) -> Tensor:
+        channels, filters, *taps = weight.static_shape
+        turns = tuple(t // s for t, s in zip(taps, self.stride, strict=True))
+        blocks = -(-filters // self.block)
+        return weight.with_shape((*self.stride, blocks, *turns, channels, self.block))
+
+    def element(self, out: Tensor, index: Index, *inputs: Operand, **unused: object) -> Scalar:
+        rank = len(self.stride)
+        phases, block, turns = index[:rank], index[rank], index[rank + 1 : 2 * rank + 1]
+        channel, lane = index[-2:]
+        taps = tuple(
+            (phase + cut) % s + (count - 1 - turn) * s
+            for phase, turn, s, cut, count in zip(
+                phases, turns, self.stride, self.cut, self._turns(out), strict=True
+            )
+        )
+        return inputs[0].padded((channel, block * self.block + lane, *taps))
+
+    def _turns(self, out: Tensor) -> tuple[int, ...]:
+        rank = len(self.stride)
+        return out.static_shape[rank + 1 : 2 * rank + 1]
+
+    def numpy(self, weight: Array) -> Array:
+        result = np.zeros(self.infer(_type_of(weight)).static_shape, weight.dtype)
+        channels, filters = weight.shape[:2]
+        for phase in np.ndindex(*self.stride):
+            starts = [(p + c) % s for p, c, s in zip(phase, self.cut, self.stride, strict=True)]
+            taps = tuple(slice(a, None, s) for a, s in zip(starts, self.stride, strict=True))
+            part = np.flip(weight[(slice(None), slice(None), *taps)], tuple(range(2, weight.ndim)))
+            padded = np.zeros((channels, result.shape[len(phase)] * self.block, *part.shape[2:]))
+            padded[:, :filters] = part
+            split = padded.reshape(channels, -1, self.block, *part.shape[2:])
+            result[phase] = np.moveaxis(split, (0, 2), (-2, -1))
+        return result
+
+
+@op("cpu_conv_transpose")
+class PackedConvTranspose(Structured):
+    """`conv_transpose` without groups and dilation on packed weights.
+
+    Attributes:
+        filters: Output channels.
+        stride: Strides, which divide the numbers of taps and the sizes of the output.
+        cut: Elements left out before each axis.
+        size: The output's spatial axes.
+        pads: How far reads go beyond the input, before and after each axis.
+    """
+
+    filters: int
+    stride: tuple[int, ...]
+    cut: tuple[int, ...]
+    size: tuple[int, ...]
+    pads: Pads
+
+    def infer(self, x: Tensor, packed: Tensor, *bias: Tensor) -> Tensor:
+        return x.with_shape((x.shape[0], self.filters, *self.size))
+
+    def element(self, out: Tensor, index: Index, x: Operand, *rest: Operand) -> Scalar:
+        packed, bias = rest[0], rest[1:]
+        n, k, *place = index
+        counts = self.turns(packed.type)
+        turns = tuple(axis_variable(f"k{i}", count) for i, count in enumerate(counts))
+        c = axis_variable("c", packed.type.shape[-2])
+        where = tuple(
+            p // s + (p % s + cut) // s + turn - (count - 1)
+            for p, s, cut, turn, count in zip(
+                place, self.stride, self.cut, turns, counts, strict=True
+            )
+        )
+        phases = tuple(p % s for p, s in zip(place, self.stride, strict=True))
+        block = packed.type.static_shape[-1]
+        weight = packed[(*phases, k // block, *turns, c, k % block)]
+        total = reduce_over("sum", (*turns, c), x.padded((n, c, *where)) * weight)
+        return total + bias[0][(k,)] if bias else total
+
+    def turns(self, packed: Tensor) -> tuple[int, ...]:
+        """Taps of one phase along each axis."""
+        rank = len(self.stride)
+        return packed.static_shape[rank + 1 : 2 * rank + 1]
+
+    def numpy(self, x: Array, packed: Array, *bias: Array) -> Array:
+        rank = len(self.stride)
+        counts = packed.shape[rank + 1 : 2 * rank + 1]
+        wide = np.pad(x, ((0, 0), (0, 0), *self.pads))
+        result = np.zeros((x.shape[0], self.filters, *self.size), x.dtype)
+        rows = [o // s for o, s in zip(self.size, self.stride, strict=True)]
+        for phase in np.ndindex(*self.stride):
+            for turn in np.ndindex(*counts):
+                weight = np.moveaxis(packed[phase][(slice(None), *turn)], 1, 0)
+                firsts = [
+                    (p + cut) // s + t - (count - 1) + before
+                    for p, cut, s, t, count, (before, _) in zip(
+                        phase, self.cut, self.stride, turn, counts, self.pads, strict=True
+                    )
+                ]
+                window = tuple(slice(a, a + r) for a, r in zip(firsts, rows, strict=True))
+                part = wide[(slice(None), slice(None), *window)]
+                flat = weight.reshape(weight.shape[0], -1)[:, : self.filters]
+                places = tuple(slice(p, None, s) for p, s in zip(phase, self.stride, strict=True))
+                result[(slice(None), slice(None), *places)] += np.moveaxis(
+                    np.tensordot(part, flat, axes=(1, 0)), -1, 1
+                )
+        return result + bias[0].reshape(1, -1, *[1] * rank) if bias else result
+
+
+def packable(conv: ConvTranspose, weight: Tensor, out: Tensor) -> bool:
+    """Whether every phase is a convolution of one and the same size."""
+    taps = weight.static_shape[2:]
+    return (
+        conv.groups == 1
+        and set(conv.dilation) == {1}
+        and all(t % s == 0 for t, s in zip(taps, conv.stride, strict=True))
+        and all(o % s == 0 for o, s in zip(out.static_shape[2:], conv.stride, strict=True))
+    )
+
+
+def packed_transpose(
+    conv: ConvTranspose, x: Tensor, weight: Tensor, out: Tensor
+) -> PackedConvTranspose:
+    """Returns the operator that takes packed weights."""
+    cut = tuple(before for before, _ in conv.pads)
+    size = out.static_shape[2:]
+    pads = []
+    for length, taps, o, s, c in zip(
+        x.static_shape[2:], weight.static_shape[2:], size, conv.stride, cut, strict=True
+    ):
+        last = o // s - 1 + (s - 1 + c) // s
+        pads.append((max(0, taps // s - 1 - c // s), max(0, last - (length - 1))))
+    filters = weight.static_shape[1]
+    return PackedConvTranspose(filters, conv.stride, cut, size, tuple(pads))
+
+
+def phase_stride(packed: Tensor, axis: int, rank: int) -> int:
+    """Elements of packed weights between neighbouring phases of an axis."""
+    return math.prod(packed.static_shape[axis + 1 :]) if axis < rank else 0
+
+
+def _type_of(array: Array) -> Tensor:
+    from dhc.ir.types import dtype_of
+
+    return Tensor(dtype_of(array), array.shape)
