@@ -117,10 +117,14 @@ class ResizeNearest(Resizing):
         first = len(index) - len(self.size)
         where = list(index)
         for axis, place in enumerate(self.positions(x.type), first):
-            top = size_scalar(place.step) * index[axis] + size_scalar(place.start)
-            near = self._round(top, size_scalar(place.unit))
-            where[axis] = clamp(near, 0, size_scalar(x.type.shape[axis]) - 1)
+            where[axis] = self.nearest(place, index[axis], x.type.shape[axis])
         return x[tuple(where)]
+
+    def nearest(self, place: Position, i: Scalar, size: Size) -> Scalar:
+        """The element along one axis that output element `i` shows."""
+        top = size_scalar(place.step) * i + size_scalar(place.start)
+        near = self._round(top, size_scalar(place.unit))
+        return clamp(near, 0, size_scalar(size) - 1)
 
     def _round(self, top: Scalar, unit: Scalar) -> Scalar:
         match self.rounding:
@@ -144,6 +148,11 @@ class ResizeNearest(Resizing):
             near = rounders[self.rounding](place).astype(np.int64)
             x = np.take(x, np.clip(near, 0, x.shape[axis] - 1), axis=axis)
         return x
+
+    def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
+        from dhc.ops.resize_grad import resize_nearest_gradient
+
+        return (resize_nearest_gradient(self, upstream, x),)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -173,12 +182,12 @@ class Resize(Resizing):
     def element(self, out: Tensor, index: Index, x: Operand) -> Scalar:
         first = len(index) - len(self.size)
         taps = [
-            self._taps(place, index[axis], x.type.shape[axis], x.type.dtype)
+            self.neighbours(place, index[axis], x.type.shape[axis], x.type.dtype)
             for axis, place in enumerate(self.positions(x.type), first)
         ]
         return blend(x, index[:first], taps)
 
-    def _taps(
+    def neighbours(
         self, place: Position, i: Scalar, size: Size, dtype: DType
     ) -> list[tuple[Scalar, Scalar]]:
         """The neighbours along one axis with their weights."""
@@ -204,6 +213,11 @@ class Resize(Resizing):
             neighbour = np.clip(below + k, 0, x.shape[-1] - 1).astype(np.int64)
             total += x[..., neighbour] * kernel(np.abs(place - below - k), self.mode, self.slope)
         return total.astype(x.dtype)
+
+    def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
+        from dhc.ops.resize_grad import resize_gradient
+
+        return (resize_gradient(self, upstream, x),)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

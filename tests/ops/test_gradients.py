@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
 import dhc.ops  # noqa: F401  (registers the operators)
+from dhc.ir.evaluate import evaluate
 from dhc.ir.graph import Input, Node
+from dhc.ir.scalar import Scalar
 from dhc.ir.size import substitute, symbol
 from dhc.ir.types import DType, Tensor
-from dhc.ops.base import Operator, operators, run
+from dhc.lower.to_kernels import BufferOperand, row_major
+from dhc.ops.base import Operator, axis_variable, operators, run
 
 N, H, W = symbol("N"), symbol("H"), symbol("W")
 Arrays = list[np.ndarray]
@@ -75,6 +80,17 @@ def check_open(operator: Operator, types: list[Tensor], sizes: dict[str, int]) -
 
 def bind(node: Node, sizes: dict[str, int]) -> Node:
     return node.op.substitute(sizes)(*(bind(source, sizes) for source in node.inputs))
+
+
+def by_elements(operator: Operator, x: np.ndarray) -> np.ndarray:
+    """The result of an operator with one input, from its definition of one element."""
+    type = Tensor(DType.F64, x.shape)
+    out = operator.infer(type)
+    operand = BufferOperand(row_major("x0", type), type)
+    places = tuple(axis_variable(f"i{k}", size) for k, size in enumerate(out.shape))
+    grids = np.meshgrid(*(np.arange(s) for s in out.static_shape), indexing="ij", sparse=True)
+    values: dict[Scalar, np.ndarray] = dict(zip(places, grids, strict=True))
+    return evaluate(operator.element(out, places, operand), values, {operand.buffer: x})
 
 
 def f64(*shape: object) -> Tensor:
@@ -218,3 +234,34 @@ def test_lookups_of_open_sizes() -> None:
     assert str(gradient.type) == "f64[N, H, 3]"
     bound = bind(gradient, {"N": 2, "H": 4, "W": 5})
     assert str(bound.type) == "f64[2, 4, 3]"
+
+
+# ---- resizing --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "coordinates", ["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"]
+)
+@pytest.mark.parametrize("way", ["linear", "cubic", "floor", "ceil", "round_prefer_ceil"])
+def test_resizing_between_all_small_sizes(coordinates: str, way: str) -> None:
+    """The definition for one element sums over a window, which must miss nothing."""
+    smooth = way in ("linear", "cubic")
+    name, field = ("resize", "mode") if smooth else ("resize_nearest", "rounding")
+    for source, target in itertools.product(range(1, 8), range(1, 12)):
+        forward = make(name, (target,), coordinates, **{field: way})
+        back = make(f"{name}_grad", 0, source, coordinates, **{field: way})
+        matrix, unit = forward.numpy(np.eye(source)), np.eye(target)
+        np.testing.assert_allclose(back.numpy(unit), matrix, atol=1e-12)
+        np.testing.assert_allclose(by_elements(back, unit), matrix, atol=1e-12)
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_enlarging_of_open_sizes(factor: int) -> None:
+    size = (H * factor, W * factor)
+    sizes = {"N": 1, "H": 3, "W": 2}
+    for operator in (
+        make("resize", size),
+        make("resize", size, "align_corners", "cubic"),
+        make("resize_nearest", size, "asymmetric", "floor"),
+    ):
+        check_open(operator, [f64(N, 2, H, W)], sizes)
