@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from dhc.ir.graph import Node
 from dhc.ir.scalar import Scalar, cast, cos, lift, select, sin
 from dhc.ir.size import Size, static
 from dhc.ir.types import DType, Tensor
@@ -49,6 +50,11 @@ class AffineMatrix(Structured):
 
     def element(self, out: Tensor, index: Index, *inputs: Operand) -> Scalar:
         return pick(self.entries(*(operand[()] for operand in inputs)), index)
+
+    def grad(self, upstream: Node, output: Node, *inputs: Node) -> tuple[Node | None, ...]:
+        from dhc.ops.affine_grad import matrix_gradients
+
+        return matrix_gradients(self, upstream, inputs)
 
 
 def pick(entries: Entries, index: Index) -> Scalar:
@@ -224,6 +230,11 @@ class ComposeAffine(Structured):
     def numpy(self, a: Array, b: Array) -> Array:
         below = np.array([[0, 0, 1]], b.dtype)
         return np.asarray(a @ np.vstack([b, below]))
+
+    def grad(self, upstream: Node, output: Node, a: Node, b: Node) -> tuple[Node | None, ...]:
+        from dhc.ops.affine_grad import composition_gradients
+
+        return composition_gradients(upstream, a, b)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

@@ -265,3 +265,12 @@ def test_enlarging_of_open_sizes(factor: int) -> None:
         make("resize_nearest", size, "asymmetric", "floor"),
     ):
         check_open(operator, [f64(N, 2, H, W)], sizes)
+
+
+# ---- affine maps -----------------------------------------------------------------------------
+
+
+def test_matrices_of_open_sizes() -> None:
+    sizes = {"H": 5, "W": 8}
+    for name, count in (("affine_rotation", 1), ("affine_zoom", 2), ("affine_shear", 2)):
+        check_open(make(name, (H, W * 2)), [f64()] * count, sizes)
