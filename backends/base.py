@@ -188,8 +188,10 @@ def expect_input(label: str, type: Tensor, array: Array) -> None:
     """Checks one argument of a call.
 
     Raises:
-        ValueError: if its type or a known size differs.
+        ValueError: if it is no array, or its type or a known size differs.
     """
+    if not hasattr(array, "dtype") or not hasattr(array, "shape"):
+        raise ValueError(f"Input '{label}' needs a numpy array, not {array.__class__.__name__}.")
     if array.dtype != type.dtype.numpy:
         raise ValueError(f"Input '{label}' needs {type.dtype} elements, not {array.dtype}.")
     fits = len(array.shape) == type.rank and all(

@@ -16,7 +16,7 @@ from dhc.ir.size import symbols
 from dhc.ir.types import DType
 from dhc.passes.join import join
 from dhc.runtime.parameters import check_values, initial_values, read_safetensors
-from dhc.runtime.program import Program
+from dhc.runtime.program import Program, copies
 
 
 class Source:
@@ -135,7 +135,7 @@ class Model:
         Raises:
             DhcError: if names or shapes differ; nothing is changed then.
         """
-        given = source if isinstance(source, Mapping) else read_safetensors(source)
+        given = copies(source) if isinstance(source, Mapping) else read_safetensors(source)
         self._loaded = check_values(self.graph.params, given)
 
 

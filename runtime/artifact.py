@@ -8,22 +8,28 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from dhc.backends.base import Target
 from dhc.errors import DhcError, Diagnostic
-from dhc.ir.graph import Array, Graph
+from dhc.ir.graph import Array, Graph, topological
 from dhc.ir.text import parse_graph, print_graph
+from dhc.ir.verify import InternalError, verify_graph
+from dhc.ops.region import Region
 from dhc.runtime.data.files import atomic_writer
+from dhc.runtime.parameters import check_values
 
 VERSION = 1
 MAX_MANIFEST = 1 << 20
 MAX_PROGRAM = 1 << 27
 MAX_WEIGHTS = 1 << 34
+MAX_REASON = 500  # characters of what a library says about a damaged file
 
 _MANIFEST, _PROGRAM, _WEIGHTS, _CONSTANTS, _IMAGE = (
     "manifest.json",
@@ -96,20 +102,25 @@ class ArtifactFile:
     @cached_property
     def text(self) -> str:
         """The text of the program."""
-        try:
+        with self._reading():
             return self._read(_PROGRAM, MAX_PROGRAM).decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise _damaged(self.path, str(error)) from error
 
     @cached_property
     def graph(self) -> Graph:
         """The program, with its constants."""
-        return replace(parse_graph(self.text, str(self.path)), constants=self._arrays(_CONSTANTS))
+        parsed = parse_graph(self.text, str(self.path))
+        graph = replace(parsed, constants=self._arrays(_CONSTANTS))
+        try:
+            _check_operators(graph)
+            verify_graph(graph)
+        except InternalError as error:
+            raise _damaged(self.path, str(error)) from error
+        return graph
 
     @cached_property
     def weights(self) -> Mapping[str, Array]:
-        """Parameters by path."""
-        return self._arrays(_WEIGHTS)
+        """Parameters by path: exactly those of the program."""
+        return check_values(self.graph.params, self._arrays(_WEIGHTS))
 
     def read_image(self, program: str, memory: memoryview) -> bool:
         """Fills memory with the weights as a program has them.
@@ -119,29 +130,36 @@ class ArtifactFile:
         """
         if self._manifest.get("image_of") != program:
             return False
-        try:
-            with zipfile.ZipFile(self.path) as archive:
-                info = archive.getinfo(_IMAGE)
-                if info.file_size != memory.nbytes or info.compress_type != zipfile.ZIP_STORED:
-                    return False
-                return _fill(archive, info, memory)
-        except (OSError, KeyError, zipfile.BadZipFile) as error:
-            raise _damaged(self.path, str(error)) from error
+        with self._reading(), zipfile.ZipFile(self.path) as archive:
+            info = archive.getinfo(_IMAGE)
+            if info.file_size != memory.nbytes or info.compress_type != zipfile.ZIP_STORED:
+                return False
+            return _fill(archive, info, memory)
 
     def _read(self, name: str, limit: int) -> bytes:
-        try:
-            with zipfile.ZipFile(self.path) as archive:
-                return _member(archive, name, limit)
-        except (OSError, KeyError, zipfile.BadZipFile) as error:
-            raise _damaged(self.path, str(error)) from error
+        with self._reading(), zipfile.ZipFile(self.path) as archive:
+            return _member(archive, name, limit)
 
     def _arrays(self, name: str) -> Mapping[str, Array]:
-        from safetensors import SafetensorError
         from safetensors.numpy import load
 
-        try:
+        with self._reading():
             return load(self._read(name, MAX_WEIGHTS))
-        except SafetensorError as error:
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Turns whatever the libraries raise on damaged files into one diagnostic."""
+        from safetensors import SafetensorError
+
+        damage = (
+            OSError, EOFError, LookupError, ValueError, TypeError, ArithmeticError, RuntimeError,
+            zipfile.BadZipFile, zlib.error, SafetensorError,
+        )  # fmt: skip
+        try:
+            yield
+        except damage as error:
+            if isinstance(error, OSError) and error.strerror:
+                raise _unreadable(self.path, error.strerror) from error
             raise _damaged(self.path, str(error)) from error
 
 
@@ -159,9 +177,16 @@ def _fill(archive: zipfile.ZipFile, info: zipfile.ZipInfo, memory: memoryview) -
 
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    """Reads a member whose size is within the limit, whatever the archive says about it.
+
+    The other ways to compress are refused: zipfile unpacks them whole before it looks at sizes.
+    """
     info = archive.getinfo(name)
     if info.file_size > limit:
         raise zipfile.BadZipFile(f"{name} is larger than {limit} bytes")
+    packed = name == _PROGRAM and info.compress_type == zipfile.ZIP_DEFLATED
+    if not packed and info.compress_type != zipfile.ZIP_STORED:
+        raise zipfile.BadZipFile(f"{name} is packed in an unexpected way")
     with archive.open(info) as stream:
         content = stream.read(limit + 1)
     if len(content) != info.file_size:
@@ -169,12 +194,23 @@ def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     return content
 
 
+def _check_operators(graph: Graph) -> None:
+    """Accepts what front ends make; what passes make has promises that nobody can check here."""
+    for node in topological((*graph.inputs, *graph.roots)):
+        if isinstance(node.op, Region) or type(node.op).__module__.startswith("dhc.backends."):
+            raise InternalError(f"the operator '{node.op.name}' cannot stand in a program")
+        for field in fields(node.op):
+            value = getattr(node.op, field.name)
+            if isinstance(value, Graph):
+                _check_operators(value)
+
+
 def _check_manifest(path: str | Path, content: bytes) -> dict[str, Any]:
     try:
         found = json.loads(content)
-        if found["format"] != "dhx" or not isinstance(found["version"], int):
+        if found["format"] != "dhx" or type(found["version"]) is not int:
             raise TypeError("it does not say that it is one")
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise _damaged(path, f"the manifest is wrong: {error}") from error
     if found["version"] > VERSION:
         text = f"'{path}' was written by a newer version of dhc."
@@ -185,15 +221,23 @@ def _check_manifest(path: str | Path, content: bytes) -> dict[str, Any]:
 
 def _target(path: str | Path, manifest: Mapping[str, Any]) -> Target:
     try:
-        options = {str(k): v for k, v in manifest["options"].items()}
-        if not all(isinstance(v, (str, int, float, bool)) for v in options.values()):
+        kinds = {"target": str, "threads": int, "precision": str, "options": dict}
+        for name, kind in kinds.items():
+            if type(manifest[name]) is not kind:
+                raise TypeError(f"'{name}' has the wrong type")
+        options = manifest["options"]
+        if not all(isinstance(value, (str, int, float, bool)) for value in options.values()):
             raise TypeError("an option is not a simple value")
-        threads, precision = int(manifest["threads"]), str(manifest["precision"])
-        return Target(str(manifest["target"]), threads, precision, options)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (TypeError, KeyError) as error:
         raise _damaged(path, f"the manifest is wrong: {error}") from error
+    return Target(manifest["target"], manifest["threads"], manifest["precision"], options)
 
 
 def _damaged(path: str | Path, why: str) -> DhcError:
-    text = f"'{path}' is not a whole .dhx artifact: {why}."
+    reason = why[:MAX_REASON].rstrip(".") or "it ends too early"
+    text = f"'{path}' is not a whole .dhx artifact: {reason}."
     return DhcError(Diagnostic("artifact-damaged", text))
+
+
+def _unreadable(path: str | Path, why: str) -> DhcError:
+    return DhcError(Diagnostic("artifact-file", f"'{path}' cannot be read: {why.lower()}."))

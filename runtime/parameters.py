@@ -44,10 +44,12 @@ def read_safetensors(path: str | Path) -> dict[str, Array]:
 
     try:
         return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise DhcError(
-            Diagnostic("weights-file", f"The weights '{path}' cannot be read: {error}.")
-        ) from error
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        reason = str(getattr(error, "strerror", None) or error).rstrip(".")
+        if isinstance(error, KeyError):
+            reason = f"elements of type {reason} are not supported"
+        text = f"The weights '{path}' cannot be read: {reason}."
+        raise DhcError(Diagnostic("weights-file", text)) from error
 
 
 def check_values(params: Iterable[Param], values: Mapping[str, Array]) -> dict[str, Array]:
@@ -56,6 +58,7 @@ def check_values(params: Iterable[Param], values: Mapping[str, Array]) -> dict[s
     Raises:
         DhcError: naming every missing, unexpected and misshapen entry at once.
     """
+    values = {path: np.asarray(value) for path, value in values.items()}
     expected = {param.path: param for param in params}
     problems = [_missing(path, values) for path in expected if path not in values]
     problems += [
@@ -65,11 +68,8 @@ def check_values(params: Iterable[Param], values: Mapping[str, Array]) -> dict[s
         for path in values
         if path not in expected
     ]
-    for path in expected.keys() & values.keys():
-        shape = expected[path].type.static_shape
-        if values[path].shape != shape:
-            text = f"Parameter '{path}' has shape {list(shape)}, not {list(values[path].shape)}."
-            problems.append(Diagnostic("weights-shape", text))
+    for path in [path for path in expected if path in values]:
+        problems += _misfit(expected[path], values[path])
     if problems:
         raise DhcError(problems[:MAX_REPORTED])
     return {
@@ -82,6 +82,17 @@ def _missing(path: str, values: Mapping[str, Array]) -> Diagnostic:
     return Diagnostic(
         "weights-missing", f"Parameter '{path}' has no value.", hints=_guess(path, values)
     )
+
+
+def _misfit(param: Param, value: Array) -> list[Diagnostic]:
+    shape, wanted = param.type.static_shape, param.type.dtype
+    if value.shape != shape:
+        text = f"Parameter '{param.path}' has shape {list(shape)}, not {list(value.shape)}."
+        return [Diagnostic("weights-shape", text)]
+    if not np.can_cast(value.dtype, wanted.numpy, "same_kind"):
+        text = f"Parameter '{param.path}' has {wanted} elements, not {value.dtype}."
+        return [Diagnostic("weights-type", text)]
+    return []
 
 
 def _guess(path: str, names: Iterable[str]) -> tuple[str, ...]:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from dhc.backends.base import Executable, Target, expect_input
 from dhc.ir.graph import Array, Graph
-from dhc.ir.size import Expr, Size, Symbol, symbols
+from dhc.ir.size import Expr, Size, Symbol, substitute, symbols
 from dhc.ir.types import Tensor
 from dhc.ops.base import run
 from dhc.runtime.parameters import check_values, read_safetensors
@@ -115,9 +117,10 @@ class Program:
         Raises:
             DhcError: if names or shapes differ; nothing is changed then.
         """
-        given = source if isinstance(source, Mapping) else read_safetensors(source)
-        self._replaced = check_values(self.graph.params, given)
+        given = copies(source) if isinstance(source, Mapping) else read_safetensors(source)
+        values = check_values(self.graph.params, given)
         with self._lock:
+            self._replaced = values
             for specialised in self._cache.values():
                 self._load(specialised)
 
@@ -140,11 +143,21 @@ class Program:
 
     def _bindings(self, inputs: Mapping[str, Array]) -> Bindings:
         found: dict[str, int] = {}
-        for label, type in self.inputs.items():
-            for size, given in zip(type.shape, inputs[label].shape, strict=True):
-                name = _symbol(size)
-                if name is not None and found.setdefault(name, given) != given:
-                    raise ValueError(f"Size {name} is {found[name]} and, in '{label}', {given}.")
+        sizes = [
+            (label, size, given)
+            for label, type in self.inputs.items()
+            for size, given in zip(type.shape, inputs[label].shape, strict=True)
+        ]
+        for label, size, given in sizes:
+            name = _symbol(size)
+            if name is not None and found.setdefault(name, given) != given:
+                raise ValueError(f"Size {name} is {found[name]} and, in '{label}', {given}.")
+        for label, size, given in sizes:
+            missing = sorted(symbols(size) - found.keys())
+            if missing:
+                raise ValueError(f"Size {missing[0]} must be known when the program is compiled.")
+            if (wanted := substitute(size, found)) != given:
+                raise ValueError(f"Size {size} is {wanted} and, in '{label}', {given}.")
         return tuple(sorted(found.items()))
 
     def _specialised(self, bindings: Bindings) -> Specialised:
@@ -171,6 +184,11 @@ class Program:
         specialised.executable.load(
             {**values, **constants, **dict(zip(names, prepared, strict=True))}
         )
+
+
+def copies(values: Values) -> dict[str, Array]:
+    """Returns arrays of their own, which stay the same when the caller changes the given ones."""
+    return {path: np.array(value) for path, value in values.items()}
 
 
 def _symbol(size: Size) -> str | None:
