@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from dhc.ir.graph import Node
 from dhc.ir.scalar import Number, Scalar, cast, clamp, floor, round_half_even, select
 from dhc.ir.scalar import index as to_index
 from dhc.ir.size import Size, static
@@ -49,41 +50,44 @@ class AffineWarp(Structured):
         return x.with_shape((*x.shape[:-2], *self.size))
 
     def element(self, out: Tensor, index: Index, x: Operand, matrix: Operand) -> Scalar:
-        places = self._places(index, matrix)
+        places = self.places(index, matrix)
         sizes = x.type.shape[-2:]
         if self.interpolation == "nearest":
-            near = tuple(
-                self._pixel(floor(place + 0.5), size, 0)
-                for place, size in zip(places, sizes, strict=True)
-            )
+            near = tuple(map(self.nearest, places, sizes))
             value = x[(*index[:-2], *near)]
         else:
             float_ = matrix.type.dtype
-            taps = [self._taps(place, size) for place, size in zip(places, sizes, strict=True)]
-            value = self._back(blend(_AsFloat(x, float_), index[:-2], taps), out.dtype)
+            taps = [self.taps(place, size) for place, size in zip(places, sizes, strict=True)]
+            value = self._back(blend(AsFloat(x, float_), index[:-2], taps), out.dtype)
         if self.border == "replicate":
             return value
-        return select(self._inside(places, sizes), value, self._filling(out.dtype))
+        return select(self.inside(places, sizes), value, self._filling(out.dtype))
 
-    def _places(self, index: Index, matrix: Operand) -> list[Scalar]:
+    def places(self, index: Index, matrix: Operand) -> list[Scalar]:
         """Where the output pixel lies in the input: y, then x."""
         float_ = matrix.type.dtype
         y, x = (cast(i, float_) for i in index[-2:])
         rows = [[matrix[(to_index(r), to_index(c))] for c in range(3)] for r in (1, 0)]
         return [across * x + down * y + offset for across, down, offset in rows]
 
-    def _taps(self, place: Scalar, size: Size) -> list[tuple[Scalar, Scalar]]:
+    def nearest(self, place: Scalar, size: Size) -> Scalar:
+        """The number of the pixel that has a place along one axis."""
+        return self.pixel(floor(place + 0.5), size, 0)
+
+    def taps(self, place: Scalar, size: Size) -> list[tuple[Scalar, Scalar]]:
+        """The neighbours of a place along one axis, with their weights."""
         below = floor(place)
         weights = weights_of(place - below, self.interpolation, CUBIC)
         start = 0 if len(weights) == 2 else -1
-        return [(self._pixel(below, size, start + k), w) for k, w in enumerate(weights)]
+        return [(self.pixel(below, size, start + k), w) for k, w in enumerate(weights)]
 
-    def _pixel(self, place: Scalar, size: Size, offset: int) -> Scalar:
+    def pixel(self, place: Scalar, size: Size, offset: int) -> Scalar:
         """The number of a pixel, brought inside the picture before and after it is an integer."""
         near = cast(clamp(place, -3, number(size, place.dtype) + 2), DType.I64)
         return clamp(near + offset, 0, size_scalar(size) - 1)
 
-    def _inside(self, places: Sequence[Scalar], sizes: Sequence[Size]) -> Scalar:
+    def inside(self, places: Sequence[Scalar], sizes: Sequence[Size]) -> Scalar:
+        """Whether a place lies in the picture."""
         checks = [
             (place >= -0.5) & (place <= number(size, place.dtype) - 0.5)
             for place, size in zip(places, sizes, strict=True)
@@ -91,7 +95,9 @@ class AffineWarp(Structured):
         return checks[0] & checks[1]
 
     def _back(self, value: Scalar, dtype: DType) -> Scalar:
-        return value if dtype.is_float else cast(round_half_even(value), dtype, saturate=True)
+        if dtype.is_float:
+            return cast(value, dtype)
+        return cast(round_half_even(value), dtype, saturate=True)
 
     def _filling(self, dtype: DType) -> Number:
         if dtype is DType.BOOL:
@@ -112,6 +118,11 @@ class AffineWarp(Structured):
             inside &= (down >= -0.5) & (down <= x.shape[-2] - 0.5)
             picked = np.where(inside, picked, self.fill)
         return _converted(picked, x.dtype)
+
+    def grad(self, upstream: Node, output: Node, x: Node, matrix: Node) -> tuple[Node | None, ...]:
+        from dhc.ops.warp_grad import warp_gradients
+
+        return warp_gradients(self, upstream, x, matrix)
 
     def _interpolated(self, x: Array, across: Array, down: Array) -> Array:
         steps = {"linear": (0, 1), "cubic": (-1, 0, 1, 2)}[self.interpolation]
@@ -140,7 +151,7 @@ class AffineWarp(Structured):
         return [*floats, bytes_, mask]
 
 
-class _AsFloat(Operand):
+class AsFloat(Operand):
     """A tensor whose elements are converted where they are read."""
 
     def __init__(self, inner: Operand, dtype: DType) -> None:

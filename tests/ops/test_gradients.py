@@ -274,3 +274,24 @@ def test_matrices_of_open_sizes() -> None:
     sizes = {"H": 5, "W": 8}
     for name, count in (("affine_rotation", 1), ("affine_zoom", 2), ("affine_shear", 2)):
         check_open(make(name, (H, W * 2)), [f64()] * count, sizes)
+
+
+@pytest.mark.parametrize("border", ["constant", "replicate"])
+@pytest.mark.parametrize("interpolation", ["nearest", "linear", "cubic"])
+def test_warp_by_a_turn_in_the_plane(interpolation: str, border: str) -> None:
+    matrix = make("affine_rotation", (5, 6)).numpy(np.asarray(17.0)) * 1.1
+    (x,) = randoms((2, 1, 5, 6))
+    check(make("affine_warp", (4, 7), interpolation, border, 0.5), [x, matrix])
+
+
+def test_warp_that_stays_in_place_passes_gradients_on() -> None:
+    (up,) = randoms((3, 4, 5))
+    still = np.array([[1.0, 0, 0], [0, 1, 0]])
+    found = make("affine_warp_grad", (4, 5), "cubic").numpy(up, still)
+    np.testing.assert_allclose(found, up)
+
+
+def test_warp_of_open_sizes() -> None:
+    types = [f64(N, H, W), f64(2, 3)]
+    for interpolation in ("nearest", "linear"):
+        check_open(make("affine_warp", (H, 4), interpolation), types, {"N": 2, "H": 3, "W": 5})
