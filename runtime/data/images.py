@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,14 +11,20 @@ import numpy as np
 
 from dhc.errors import DhcError, Diagnostic
 from dhc.ir.graph import Array
+from dhc.ir.types import dtype_of
 
 if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
     from pydicom import Dataset
 
 MAX_BYTES = 1 << 31
 MAX_ELEMENTS = 1 << 29
+MAX_DEFLATED = 1 << 22  # bytes of a deflated DICOM file, which may unpack to a thousand times that
 
-EXAMPLES = ("ct", "mr", "us")
+EXAMPLES = {"ct": "CT_small.dcm", "mr": "MR_small.dcm", "us": "examples_ybr_color.dcm"}
+# Without those that Pillow hands to other programs, such as EPS to Ghostscript.
+PICTURE_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000")
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 
 
 @dataclass(frozen=True)
@@ -50,14 +57,35 @@ def read_image(source: str | Path) -> Image:
     """
     path = _example(str(source)) if str(source).startswith("example:") else Path(source)
     _check_file(path)
-    suffixes = "".join(path.suffixes[-2:]).lower()
-    if suffixes.endswith(".npy"):
+    name = path.name.lower()
+    if name.endswith(".npy"):
         return _read_npy(path)
-    if suffixes.endswith((".nii", ".nii.gz")):
+    if name.endswith((".nii", ".nii.gz")):
         return _read_nifti(path)
-    if _is_dicom(path):
+    if name.endswith(DICOM_SUFFIXES) or _is_dicom(path):
         return _read_dicom(path)
     return _read_picture(path)
+
+
+def _image(
+    path: Path, array: Array, spacing: tuple[float, ...] | None = None, modality: str = ""
+) -> Image:
+    """An image whose elements lie in order, in this machine's byte order.
+
+    Raises:
+        DhcError: if the language has no such elements.
+    """
+    native = array.astype(array.dtype.newbyteorder("="), order="C", copy=True)
+    try:
+        dtype_of(native)
+    except ValueError as error:
+        raise _fail("image-type", f"'{path}' has elements of type {array.dtype}.") from error
+    return Image(native, spacing, path.name, modality)
+
+
+def _undecodable(what: str, path: Path, error: Exception, *hints: str) -> DhcError:
+    reason = str(error).rstrip(".") or type(error).__name__
+    return _fail("image-decode", f"The {what} '{path}' cannot be decoded: {reason}.", *hints)
 
 
 def _fail(code: str, message: str, *hints: str) -> DhcError:
@@ -68,30 +96,38 @@ def _example(source: str) -> Path:
     from pydicom.data import get_testdata_file
 
     kind = source.removeprefix("example:")
-    names = {"ct": "CT_small.dcm", "mr": "MR_small.dcm", "us": "examples_ybr_color.dcm"}
-    if kind not in names:
-        raise _fail("unknown-example", f"There is no example '{kind}'.", f"use {', '.join(names)}")
-    found = get_testdata_file(names[kind], download=False)
+    if kind not in EXAMPLES:
+        hint = f"use {', '.join(EXAMPLES)}"
+        raise _fail("unknown-example", f"There is no example '{kind}'.", hint)
+    found = get_testdata_file(EXAMPLES[kind], download=False)
     if not isinstance(found, str):
-        raise _fail("unknown-example", f"The installed DICOM library has no '{names[kind]}'.")
+        raise _fail("unknown-example", f"The installed DICOM library has no '{EXAMPLES[kind]}'.")
     return Path(found)
 
 
 def _check_file(path: Path) -> None:
     try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise _fail(
-            "image-file", f"The image '{path}' cannot be read: {error.strerror}."
-        ) from error
-    if path.is_dir() or size > MAX_BYTES:
-        what = "is a folder" if path.is_dir() else f"has more than {MAX_BYTES} bytes"
-        raise _fail("image-file", f"'{path}' {what}.")
+        found = path.stat()
+        regular = stat.S_ISREG(found.st_mode)
+        if regular:
+            path.open("rb").close()
+    except (OSError, ValueError) as error:
+        reason = str(getattr(error, "strerror", None) or error).lower()
+        raise _fail("image-file", f"The image '{path}' cannot be read: {reason}.") from error
+    if path.is_dir():
+        raise _fail("image-file", f"'{path}' is a folder.", "name the files in it")
+    if not regular:
+        raise _fail("image-file", f"'{path}' is no ordinary file.")
+    if found.st_size > MAX_BYTES:
+        raise _fail("image-size", f"'{path}' has more than {MAX_BYTES} bytes.")
 
 
 def _check_elements(path: Path, count: int) -> None:
     if count > MAX_ELEMENTS:
         raise _fail("image-size", f"'{path}' has more than {MAX_ELEMENTS} elements.")
+
+
+# ---- DICOM ---------------------------------------------------------------------------------------
 
 
 def _is_dicom(path: Path) -> bool:
@@ -101,28 +137,37 @@ def _is_dicom(path: Path) -> bool:
 
 def _read_dicom(path: Path) -> Image:
     import pydicom
-    from pydicom.pixels.processing import apply_modality_lut
+    from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 
     try:
-        dataset = pydicom.dcmread(path)
+        _check_deflated(path)
+        dataset = pydicom.dcmread(path, force=True)
         _check_elements(path, _declared_elements(dataset))
         stored = dataset.pixel_array
-        values = np.asarray(apply_modality_lut(stored, dataset))
+        palette = dataset.PhotometricInterpretation == "PALETTE COLOR"
+        adjust = apply_color_lut if palette else apply_modality_lut
+        values = np.asarray(adjust(stored, dataset))
+        color = palette or int(dataset.get("SamplesPerPixel", 1)) > 1
+        array = np.moveaxis(values, -1, 0) if color else values[None].astype(np.float32)
+        spacing, modality = _dicom_spacing(dataset), str(dataset.get("Modality", ""))
     except DhcError:
         raise
     except Exception as error:  # decoders raise whatever they like on damaged files
         hint = "install the extra 'formats' for compressed DICOM"
-        raise _fail(
-            "image-decode", f"The DICOM file '{path}' cannot be decoded: {error}", hint
-        ) from error
-    color = int(dataset.get("SamplesPerPixel", 1)) > 1
-    array = np.moveaxis(values, -1, 0) if color else values[None].astype(np.float32)
-    return Image(
-        np.ascontiguousarray(array),
-        _dicom_spacing(dataset),
-        path.name,
-        str(dataset.get("Modality", "")),
-    )
+        raise _undecodable("DICOM file", path, error, hint) from error
+    return _image(path, array, spacing, modality)
+
+
+def _check_deflated(path: Path) -> None:
+    """Refuses large deflated files, because the library unpacks them whole before it looks."""
+    from pydicom.filereader import read_file_meta_info
+    from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+    if not _is_dicom(path) or path.stat().st_size <= MAX_DEFLATED:
+        return
+    if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        hint = "unpack it first, for example with dcmconv"
+        raise _fail("image-size", f"The deflated '{path}' is larger than 4 MiB.", hint)
 
 
 def _declared_elements(dataset: Dataset) -> int:
@@ -132,7 +177,10 @@ def _declared_elements(dataset: Dataset) -> int:
 
 def _dicom_spacing(dataset: Dataset) -> tuple[float, ...] | None:
     spacing = dataset.get("PixelSpacing")
-    return None if spacing is None else tuple(float(value) for value in spacing)
+    return None if not spacing else tuple(float(value) for value in spacing)
+
+
+# ---- others --------------------------------------------------------------------------------------
 
 
 def _read_picture(path: Path) -> Image:
@@ -140,28 +188,34 @@ def _read_picture(path: Path) -> Image:
     from PIL import UnidentifiedImageError
 
     try:
-        with Pillow.open(path) as picture:
+        with Pillow.open(path, formats=PICTURE_FORMATS) as picture:
             _check_elements(path, picture.width * picture.height * 4)
-            grey = picture.mode in ("1", "L", "I;16", "I", "F")
-            array = np.asarray(picture if grey else picture.convert("RGB"))
-    except (
-        UnidentifiedImageError,
-        OSError,
-        SyntaxError,
-        ValueError,
-        Pillow.DecompressionBombError,
-    ) as error:
-        raise _fail("image-decode", f"The picture '{path}' cannot be decoded: {error}.") from error
-    return Image(np.ascontiguousarray(np.moveaxis(np.atleast_3d(array), -1, 0)), None, path.name)
+            array = np.asarray(_plain(picture))
+    except DhcError:
+        raise
+    except UnidentifiedImageError as error:
+        formats = ", ".join(PICTURE_FORMATS)
+        text = f"The picture '{path}' cannot be decoded: it is of no known kind."
+        raise _fail("image-decode", text, f"use DICOM, NIfTI, .npy, {formats}") from error
+    except Exception as error:  # decoders raise whatever they like on damaged files
+        raise _undecodable("picture", path, error) from error
+    return _image(path, np.moveaxis(np.atleast_3d(array), -1, 0))
+
+
+def _plain(picture: Picture) -> Picture:
+    """The picture with one channel of whatever depth, or three of 8 bits."""
+    if picture.mode in ("L", "I", "F") or picture.mode.startswith("I;16"):
+        return picture
+    return picture.convert("L" if picture.mode in ("1", "LA", "La") else "RGB")
 
 
 def _read_npy(path: Path) -> Image:
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        _check_elements(path, array.size)
-        return Image(np.array(array), None, path.name)
-    except (ValueError, OSError, EOFError) as error:
-        raise _fail("image-decode", f"The array '{path}' cannot be read: {error}.") from error
+        array = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # the header may be anything
+        raise _undecodable("array", path, error) from error
+    _check_elements(path, array.size)
+    return _image(path, np.asarray(array))
 
 
 def _read_nifti(path: Path) -> Image:
@@ -175,7 +229,12 @@ def _read_nifti(path: Path) -> Image:
         volume = nibabel.load(path)
         _check_elements(path, int(np.prod(volume.shape, dtype=object)))
         values = np.asarray(volume.dataobj, np.float32)
+        spacing = tuple(float(v) for v in volume.header.get_zooms()[:3])
+    except DhcError:
+        raise
     except Exception as error:  # decoders raise whatever they like on damaged files
-        raise _fail("image-decode", f"The volume '{path}' cannot be read: {error}.") from error
-    spacing = tuple(float(v) for v in volume.header.get_zooms()[:3])
-    return Image(np.ascontiguousarray(values.T[None]), spacing[::-1], path.name)
+        raise _undecodable("volume", path, error) from error
+    if values.ndim not in (2, 3, 4):
+        raise _fail("image-shape", f"The volume '{path}' has {values.ndim} axes; 2 to 4 are known.")
+    array = values.T if values.ndim == 4 else values.T[None]  # the fourth axis holds channels
+    return _image(path, array, spacing[::-1])
