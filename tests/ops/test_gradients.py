@@ -8,13 +8,17 @@ import numpy as np
 import pytest
 
 import dhc.ops  # noqa: F401  (registers the operators)
+from dhc.driver import compile_graph
+from dhc.frontend import load_text
 from dhc.ir.evaluate import evaluate
-from dhc.ir.graph import Input, Node
+from dhc.ir.graph import Graph, Input, Node
 from dhc.ir.scalar import Scalar
 from dhc.ir.size import substitute, symbol
 from dhc.ir.types import DType, Tensor
 from dhc.lower.to_kernels import BufferOperand, row_major
 from dhc.ops.base import Operator, axis_variable, operators, run
+from dhc.ops.differentiate import pull_back
+from dhc.passes.bind_sizes import bind_sizes
 
 N, H, W = symbol("N"), symbol("H"), symbol("W")
 Arrays = list[np.ndarray]
@@ -295,3 +299,53 @@ def test_warp_of_open_sizes() -> None:
     types = [f64(N, H, W), f64(2, 3)]
     for interpolation in ("nearest", "linear"):
         check_open(make("affine_warp", (H, 4), interpolation), types, {"N": 2, "H": 3, "W": 5})
+
+
+# ---- a whole network -------------------------------------------------------------------------
+
+NETWORK = """
+    block unit(c, s=1) { conv(c, kernel=3, stride=s, pad=same) -> batchnorm() -> relu() }
+    model Net() {
+        input x: f32[N, 2, 8, 8]
+        a = x -> unit(4)
+        b = a -> unit(6, s=2) -> depthwise(3, pad=same) -> avgpool(2)
+        c = b -> upsample(2, mode=bilinear) -> conv_transpose(4, kernel=2, stride=2)
+        d = concat(a, c) -> pad(1, mode=reflect) -> conv(3, kernel=3, groups=1) -> maxpool(2)
+        output y = d -> flatten() -> dense(5) -> softmax()
+    }
+"""
+
+
+@pytest.mark.parametrize("target", ["reference", "cpu", "opencl"])
+def test_gradients_of_a_network_on_backends(target: str) -> None:
+    """A small step of each weight changes the result as its gradient says."""
+    graph = load_text(NETWORK).model("Net").graph
+    (output,) = graph.roots
+    trained = [param for param in graph.params if param.trainable]
+    upstream = Input("up", output.type)()
+    found = pull_back(output, upstream, [param() for param in trained])
+    outputs = [(f"g{i}", node) for i, node in enumerate(found) if node is not None]
+    assert len(outputs) == len(trained)
+    backward = Graph("backward", (*graph.inputs, upstream), tuple(outputs))
+
+    random = np.random.default_rng(3)
+    weights = {p.path: random.normal(0.05, 0.2, p.type.static_shape) for p in graph.params}
+    positive = ("variance", "scale")
+    weights = {k: abs(v) + 0.5 if k.endswith(positive) else v for k, v in weights.items()}
+    x, up = random.normal(size=(2, 2, 8, 8)), random.normal(size=(2, 5))
+    forward = bind_sizes(graph, {"N": 2}).roots
+    needed = {p.path: weights[p.path].astype(np.float32) for p in backward.params}
+    program = compile_graph(backward, target, parameters=needed)
+    computed = program(x=x.astype(np.float32), up=up.astype(np.float32))
+
+    for i, param in enumerate(trained):
+        way = random.normal(size=param.type.static_shape)
+
+        def result(step: float, path: str = param.path, way: np.ndarray = way) -> float:
+            moved = weights | {path: weights[path] + step * way, "x": x}
+            return float(np.sum(up * run(forward, moved)[0]))
+
+        expected = (result(1e-6) - result(-1e-6)) / 2e-6
+        slope = np.vdot(computed[f"g{i}"], way)  # type: ignore[arg-type]
+        assert abs(expected) > 1e-4
+        np.testing.assert_allclose(slope, expected, rtol=1e-3, atol=1e-5)
