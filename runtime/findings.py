@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,6 +50,8 @@ def describe(name: str, array: Array, labels: Sequence[str] = ()) -> Finding:
         array: [C, H, W] maps, where several channels are classes; [K] scores; or anything else.
         labels: The names of the classes.
     """
+    if array.size == 0:
+        return Finding((_row(name, "", None, array),), None)
     if array.ndim == 3 and array.shape[0] > 1:
         return _class_maps(name, array, labels)
     if array.ndim == 3:
@@ -72,7 +75,10 @@ def _class_maps(name: str, maps: Array, labels: Sequence[str]) -> Finding:
 
 def _row(name: str, label: str, share: float | None, values: Array) -> Row:
     wide = np.asarray(values, np.float64)
-    return Row(name, label, share, float(wide.mean()), float(wide.min()), float(wide.max()))
+    if wide.size == 0:
+        return Row(name, label, share, math.nan, math.nan, math.nan)
+    with np.errstate(invalid="ignore"):
+        return Row(name, label, share, float(wide.mean()), float(wide.min()), float(wide.max()))
 
 
 def _label(labels: Sequence[str], number: int) -> str:

@@ -28,7 +28,8 @@ def grey_picture(plane: Array, low: float | None = None, high: float | None = No
     finite = values[np.isfinite(values)]
     bottom = low if low is not None else float(finite.min()) if finite.size else 0.0
     top = high if high is not None else float(finite.max()) if finite.size else 1.0
-    scaled = (np.nan_to_num(values, nan=bottom) - bottom) / max(top - bottom, 1e-12)
+    plain = np.nan_to_num(values, nan=bottom, posinf=top, neginf=bottom)
+    scaled = (plain - bottom) / max(top - bottom, 1e-12)
     grey = np.rint(np.clip(scaled, 0, 1) * 255).astype(np.uint8)
     return np.stack([grey] * 3, axis=-1)
 
