@@ -19,12 +19,20 @@ from dhc.passes.canonicalize import Canonicalize
 from dhc.passes.compose_affine import ComposeWarps
 from dhc.passes.fold_batchnorm import FoldBatchNorm
 from dhc.passes.manager import Hook, run_passes
+from dhc.passes.sink_scaling import SinkScaling
 from dhc.runtime.artifact import ArtifactFile
 from dhc.runtime.cache import default_cache
 from dhc.runtime.parameters import check_values, initial_values
 from dhc.runtime.program import Content, Program, Specialised
 
-COMMON_PASSES = (ComposeWarps(), Canonicalize(), FoldBatchNorm(), Canonicalize())
+COMMON_PASSES = (
+    ComposeWarps(),
+    SinkScaling(),
+    Canonicalize(),
+    FoldBatchNorm(),
+    Canonicalize(),
+)
+MAX_THREADS = 1024
 
 
 def backend_names() -> list[str]:
@@ -52,7 +60,7 @@ def make_backend(target: Target) -> Backend:
     """Returns the backend of a target, once its settings are known to have a meaning there.
 
     Raises:
-        DhcError: if the backend, an option or the precision is unknown.
+        DhcError: if the backend, an option, the precision or the number of threads is wrong.
     """
     backend = find_backend(target.backend)
     for name, value in target.options.items():
@@ -65,6 +73,9 @@ def make_backend(target: Target) -> Backend:
     if target.precision not in backend.precisions:
         text = f"The backend '{target.backend}' has no precision '{target.precision}'."
         raise _fail("target-precision", text, f"it has {', '.join(backend.precisions)}")
+    if not 0 <= target.threads <= MAX_THREADS:
+        text = f"A target cannot have {target.threads} threads."
+        raise _fail("target-threads", text, f"use 0 for one on each core, or 1 to {MAX_THREADS}")
     return backend(target)
 
 

@@ -19,6 +19,7 @@ from dhc.ops.base import run
 from dhc.runtime.parameters import check_values, read_safetensors
 
 MAX_SPECIALISATIONS = 8
+MAX_FORMS = 64
 
 Inputs = Mapping[str, Tensor]
 Values = Mapping[str, Array]
@@ -41,6 +42,7 @@ class Specialised:
 
 Specialiser = Callable[[Mapping[str, Size]], Specialised]
 Bindings = tuple[tuple[str, int], ...]
+Form = tuple[tuple[str, tuple[int, ...], np.dtype[np.generic]], ...]  # label, shape, element type
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Program:
         self._specialise = specialise
         self._replaced: Values | None = None
         self._cache: OrderedDict[Bindings, Specialised] = OrderedDict()
+        self._forms: dict[Form, Bindings] = {}
         self._lock = threading.Lock()
         if not any(symbols(size) for type in self.inputs.values() for size in type.shape):
             self._specialised(())
@@ -100,12 +103,12 @@ class Program:
         Raises:
             ValueError: if an input is missing, unknown, or of the wrong type or shape.
         """
-        if self.inputs.keys() != inputs.keys():
-            raise ValueError(f"The inputs are {sorted(self.inputs)}, not {sorted(inputs)}.")
-        for label, type in self.inputs.items():
-            expect_input(label, type, inputs[label])
-        chosen = self._specialised(self._bindings(inputs))
-        return chosen.executable(inputs)
+        form = _form(inputs)
+        bindings = self._forms.get(form) if form is not None else None
+        if bindings is None:
+            bindings = self._bindings(inputs)
+            self._remember(form, bindings)
+        return self._specialised(bindings).executable(inputs)
 
     def parameters(self) -> dict[str, Array]:
         """Returns the parameters by path; changing the arrays changes nothing."""
@@ -141,7 +144,19 @@ class Program:
         only = self._cache.get(())
         return None if only is None else getattr(only.executable, "weight_image", None)
 
+    def _remember(self, form: Form | None, bindings: Bindings) -> None:
+        """Keeps which sizes the arrays of a call have, so the next such call is not checked."""
+        if len(self._forms) >= MAX_FORMS:
+            self._forms = {}
+        if form is not None:
+            self._forms[form] = bindings
+
     def _bindings(self, inputs: Mapping[str, Array]) -> Bindings:
+        """Checks the arrays of a call and finds the sizes they bind."""
+        if self.inputs.keys() != inputs.keys():
+            raise ValueError(f"The inputs are {sorted(self.inputs)}, not {sorted(inputs)}.")
+        for label, type in self.inputs.items():
+            expect_input(label, type, inputs[label])
         found: dict[str, int] = {}
         sizes = [
             (label, size, given)
@@ -189,6 +204,13 @@ class Program:
 def copies(values: Values) -> dict[str, Array]:
     """Returns arrays of their own, which stay the same when the caller changes the given ones."""
     return {path: np.array(value) for path, value in values.items()}
+
+
+def _form(inputs: Mapping[str, Array]) -> Form | None:
+    """What the checks of a call depend on; None if something is no array."""
+    if not all(isinstance(array, np.ndarray) for array in inputs.values()):
+        return None
+    return tuple((label, array.shape, array.dtype) for label, array in inputs.items())
 
 
 def _symbol(size: Size) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 from collections.abc import Mapping
 
 import numpy as np
@@ -16,6 +18,7 @@ from dhc.ir.graph import Array
 from dhc.lower.memory import ALIGNMENT
 
 SLACK = 256  # bytes after a block that vector reads may touch
+OVERREAD = 8  # bytes after a caller's array that reads of pairs may touch
 
 
 class CpuExecutable:
@@ -36,6 +39,11 @@ class CpuExecutable:
         self._weights = allocate(interface.weight_bytes + SLACK)
         self._barrier = _aligned(interface.arena_bytes + SLACK)
         stamps = 8 * (len(interface.steps) + 1)
+        self._weight_address = self._weights.ctypes.data
+        self._inputs = [_Form(port) for port in interface.inputs]
+        self._outputs = [_Form(port) for port in interface.outputs]
+        count = FIRST_ARRAY + len(self._inputs) + len(self._outputs)
+        self._addresses = ctypes.c_void_p * count
         self._arenas = ArenaPool(self._barrier + barrier_bytes() + stamps)
 
     def load(self, weights: Mapping[str, Array]) -> None:
@@ -58,19 +66,15 @@ class CpuExecutable:
         return self._weights[: self.interface.weight_bytes].data
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        given = [self._given(port, inputs[port.label]) for port in self.interface.inputs]
-        made: list[Array] = [
-            np.empty(port.type.static_shape, port.type.dtype.numpy)
-            for port in self.interface.outputs
-        ]
+        given = [form.given(inputs[form.port.label]) for form in self._inputs]
+        made = {form.port.label: np.empty(form.shape, form.dtype) for form in self._outputs}
         arena = self._arenas.take()
         try:
-            bases = self._bases(arena, [*given, *made])
-            self._pool.run(self._code.address, bases.ctypes.data)
+            bases = self._bases(arena, [*given, *made.values()])
+            self._pool.run(self._code.address, ctypes.addressof(bases))
         finally:
             self._arenas.give_back(arena)
-        ports = self.interface.outputs
-        return {port.label: array for port, array in zip(ports, made, strict=True)}
+        return made
 
     def profile(self) -> list[tuple[str, str, int]]:
         """Returns kernel, layer and cycles of each step of the last call, if built to profile."""
@@ -83,17 +87,45 @@ class CpuExecutable:
             (kernel, path, int(stamps[k + 1] - stamps[k])) for k, (kernel, path) in enumerate(steps)
         ]
 
-    def _given(self, port: Port, array: Array) -> Array:
-        expect_input(port.label, port.type, array)
-        return np.ascontiguousarray(array)
+    def _bases(self, arena: Bytes, arrays: list[Array]) -> ctypes.Array[ctypes.c_void_p]:
+        start = arena.ctypes.data
+        addresses = [array.ctypes.data for array in arrays]
+        return self._addresses(start, self._weight_address, start + self._barrier, *addresses)
 
-    def _bases(self, arena: Bytes, arrays: list[Array]) -> Array:
-        bases = np.empty(FIRST_ARRAY + len(arrays), np.uint64)
-        bases[0] = arena.ctypes.data
-        bases[1] = self._weights.ctypes.data
-        bases[2] = arena.ctypes.data + self._barrier
-        bases[FIRST_ARRAY:] = [array.ctypes.data for array in arrays]
-        return bases
+
+class _Form:
+    """A caller's array as the code expects it."""
+
+    def __init__(self, port: Port) -> None:
+        self.port = port
+        self.shape = port.type.static_shape
+        self.dtype = port.type.dtype.numpy
+        self._strides = tuple(stride * self.dtype.itemsize for stride in port.strides)
+
+    def given(self, array: Array) -> Array:
+        """Returns the array itself if it lies in memory as it must, else a copy that does."""
+        if array.shape != self.shape or array.dtype != self.dtype:
+            expect_input(self.port.label, self.port.type, array)
+        if _lies_as(array, self._strides) and not _ends_its_page(array):
+            return array
+        memory = np.empty(array.nbytes + SLACK, np.uint8)[: array.nbytes].view(array.dtype)
+        placed = np.lib.stride_tricks.as_strided(memory, array.shape, self._strides)
+        placed[...] = array
+        return placed
+
+
+def _lies_as(array: Array, strides: tuple[int, ...]) -> bool:
+    """Whether an array's elements lie where these strides say."""
+    if array.strides == strides:
+        return True
+    triples = zip(array.shape, array.strides, strides, strict=True)
+    return array.size == 0 or all(size == 1 or a == b for size, a, b in triples)
+
+
+def _ends_its_page(array: Array) -> bool:
+    """Whether reading a few bytes after an array could touch a page that is not there."""
+    end = array.ctypes.data + array.nbytes
+    return -end % mmap.PAGESIZE < OVERREAD
 
 
 def _aligned(size: int) -> int:

@@ -16,8 +16,10 @@ from dhc.ir.graph import Graph, Input, Node, Param, topological, users
 from dhc.ir.rewrite import rebuild, transform
 from dhc.ir.scalar import Buffer
 from dhc.ops.conv import Conv
+from dhc.ops.elementwise import Cast
 from dhc.ops.region import Region
 from dhc.ops.shape import Concat, Copy
+from dhc.ops.warp import AffineWarp
 from dhc.passes.manager import Pass
 
 Halo = tuple[int, ...]  # one width for each spatial axis
@@ -83,6 +85,25 @@ def operand_position(node: Node, inner: Node) -> int | None:
     if not isinstance(node.op, Region):
         return node.inputs.index(inner)
     return int(inner.op.label) if isinstance(inner.op, Input) else None
+
+
+def is_cast(node: Node) -> bool:
+    """Whether a node only converts its input."""
+    return isinstance(node.op, Cast)
+
+
+def reads_pixels(node: Node, source: Node) -> bool:
+    """Whether a step resamples `source`, so that all channels of a pixel are read together."""
+    if node.inputs.count(source) != 1:
+        return False
+    if not isinstance(node.op, Region):
+        return isinstance(node.op, AffineWarp) and node.inputs[0] is source
+    leaf = node.op.body.inputs[node.inputs.index(source)]
+    warps = [p for p in topological(node.op.body.roots) if isinstance(p.op, AffineWarp)]
+    return any(
+        warp.inputs[0] is leaf or (is_cast(warp.inputs[0]) and warp.inputs[0].inputs[0] is leaf)
+        for warp in warps
+    )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,13 @@ from dataclasses import replace
 from dhc.backends.cpu.features import Isa
 from dhc.backends.cpu.kernels.halo import HaloKernel
 from dhc.backends.cpu.kernels.match import native_kernel
-from dhc.backends.cpu.layout import is_channel_concat, is_image, make_layout, weight_buffer
+from dhc.backends.cpu.layout import (
+    is_channel_concat,
+    is_image,
+    make_layout,
+    reads_pixels,
+    weight_buffer,
+)
 from dhc.backends.cpu.schedule import CpuLoops
 from dhc.ir.graph import Constant, Graph, Input, Node, Param, topological, users
 from dhc.ir.kernel import Kernel
@@ -66,7 +72,8 @@ class _Planner:
         number = len(self._slots)
         match node.op:
             case Input(label):
-                return _dense(f"in_{identifier(label)}", label, node, "input")
+                slot = _dense(f"in_{identifier(label)}", label, node, "input")
+                return _by_pixels(slot) if self._is_picture(node) else slot
             case Param(label) | Constant(label):
                 buffer, size = weight_buffer(node, f"w{number}", self._readers[node])
                 return Slot(f"w{number}", label, node.type, "weight", buffer, size=size)
@@ -75,6 +82,12 @@ class _Planner:
         if not is_image(node):
             return _dense(f"t{number}", "", node, "temporary")
         return self._image_slot(node, f"t{number}")
+
+    def _is_picture(self, node: Node) -> bool:
+        """Whether an input is stored pixel by pixel, as decoders deliver it."""
+        readers = self._readers[node]
+        channels = node.type.static_shape[0] if node.type.rank == 3 else 0
+        return 2 <= channels <= 4 and any(reads_pixels(reader, node) for reader in readers)
 
     def _image_slot(self, node: Node, name: str) -> Slot:
         geometry, place = self._layout.geometry(node), self._layout.places[node]
@@ -153,6 +166,12 @@ class _Planner:
         buffers = (replace(buffer, name="out"), replace(pair[1].buffer, name="in0"))
         kernel = kernel_of(node, "", CpuLoops(self._isa.lanes), buffers)
         self._launch(kernel, "copy", pair, concat)
+
+
+def _by_pixels(slot: Slot) -> Slot:
+    """The same slot with the channels of a pixel next to each other."""
+    channels, _, width = slot.type.static_shape
+    return replace(slot, buffer=replace(slot.buffer, strides=(1, width * channels, channels)))
 
 
 def _dense(name: str, label: str, node: Node, role: Role) -> Slot:

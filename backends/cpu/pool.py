@@ -9,6 +9,8 @@ from __future__ import annotations
 import ctypes
 import platform
 import threading
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -30,13 +32,19 @@ class Pool(Protocol):
         """Calls the function at an address with (bases, worker, workers) on every worker."""
 
 
+@lru_cache(maxsize=256)
+def _callable(function: int) -> Callable[[int, int, int], None]:
+    """The function at an address; making the object takes longer than the call."""
+    return RunFunction(function)
+
+
 class SingleWorker:
     """No threads at all."""
 
     workers = 1
 
     def run(self, function: int, bases: int) -> None:
-        RunFunction(function)(bases, 0, 1)
+        _callable(function)(bases, 0, 1)
 
 
 class PortablePool:

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from dhc.ir.graph import Node, literal
-from dhc.ir.scalar import Const, Scalar, cast, lift, select
+from dhc.ir.scalar import Const, Scalar, cast, fma, lift, select
 from dhc.ir.types import DType, Tensor
 from dhc.ops.base import (
     Array,
@@ -123,8 +123,12 @@ class Normalize(Operator):
 
     def element(self, out: Tensor, index: Index, x: Operand) -> Scalar:
         entry = index[self.axis % out.rank]
-        mean, std = (_entry(numbers, entry, out.dtype) for numbers in (self.mean, self.std))
-        return (x[index] - mean) / std
+        scales = tuple(1 / each for each in self.std)
+        means = self.mean * len(scales) if len(self.mean) == 1 else self.mean
+        widths = scales * len(means) if len(scales) == 1 else scales
+        shifts = tuple(-mean * scale for mean, scale in zip(means, widths, strict=True))
+        scale, shift = (_entry(numbers, entry, out.dtype) for numbers in (scales, shifts))
+        return fma(x[index], scale, shift)  # a division takes ten times as long
 
     def numpy(self, x: Array) -> Array:
         shape = [1] * x.ndim

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from dhc.ir.graph import Node
-from dhc.ir.scalar import Number, Scalar, cast, clamp, floor, round_half_even, select
+from dhc.ir.scalar import Number, Scalar, cast, clamp, floor, fma, round_half_even, select
 from dhc.ir.scalar import index as to_index
 from dhc.ir.size import Size, static
 from dhc.ir.types import DType, Tensor
@@ -34,6 +34,8 @@ class AffineWarp(Structured):
         border: What lies outside the picture: `fill`, or the nearest pixel.
         alone: Whether it must stay a step of its own, never composed with another warp.
     """
+
+    inlines_casts: ClassVar[bool] = True
 
     size: tuple[Size, Size]
     interpolation: Interpolation = "linear"
@@ -68,7 +70,7 @@ class AffineWarp(Structured):
         float_ = matrix.type.dtype
         y, x = (cast(i, float_) for i in index[-2:])
         rows = [[matrix[(to_index(r), to_index(c))] for c in range(3)] for r in (1, 0)]
-        return [across * x + down * y + offset for across, down, offset in rows]
+        return [fma(across, x, fma(down, y, offset)) for across, down, offset in rows]
 
     def nearest(self, place: Scalar, size: Size) -> Scalar:
         """The number of the pixel that has a place along one axis."""

@@ -24,6 +24,7 @@ from dhc.ir.graph import (
 )
 from dhc.ir.rewrite import rebuild, transform
 from dhc.ops.base import Operator
+from dhc.ops.elementwise import Cast
 from dhc.ops.region import Region
 from dhc.passes.manager import Pass
 
@@ -109,8 +110,11 @@ class _Grouping:
         anchor = group.anchor
         assert anchor is not None
         assert isinstance(anchor.op, Operator)
-        takes = anchor.op.inlines_producers and type(anchor.op) not in self._options.no_prologue
-        return takes and _kind(node) == "elementwise"
+        takes = anchor.op.inlines_producers or (
+            anchor.op.inlines_casts and isinstance(node.op, Cast)
+        )
+        allowed = type(anchor.op) not in self._options.no_prologue
+        return takes and allowed and _kind(node) == "elementwise"
 
     def _may_fuse(self, node: Node) -> bool:
         return _kind(node) != "opaque" and type(node.op) not in self._options.alone

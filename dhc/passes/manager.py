@@ -1,13 +1,18 @@
-"""Runs passes in order, with hooks around each of them."""
+"""Runs passes in order. Hooks see what each of them, and each later stage, has made."""
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dhc.ir.graph import Graph
+from dhc.errors import DhcError
+from dhc.ir.graph import Graph, topological
+from dhc.lower.plan import Plan
+
+log = logging.getLogger("dhc")
 
 
 @dataclass(frozen=True)
@@ -26,9 +31,25 @@ class Pass:
         """Asserts what holds afterwards."""
 
 
+# ---- what hooks see --------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
-class PassRecord:
-    """What one pass did, for `explain`, dumps and timings."""
+class Event:
+    """Something that has happened in a compilation."""
+
+
+@dataclass(frozen=True)
+class StartRecord(Event):
+    """A compilation begins: a graph with all sizes bound, and for what in words."""
+
+    graph: Graph
+    target: str
+
+
+@dataclass(frozen=True)
+class PassRecord(Event):
+    """What one pass did."""
 
     name: str
     before: Graph
@@ -36,18 +57,69 @@ class PassRecord:
     seconds: float
 
 
-Hook = Callable[[PassRecord], None]
+@dataclass(frozen=True)
+class SplitRecord(Event):
+    """What depends on weights alone was split off; `main` reads its results as parameters."""
+
+    before: Graph
+    prepare: Graph
+    main: Graph
+
+
+@dataclass(frozen=True)
+class PlanRecord(Event):
+    """Kernels in order, and the places of their tensors."""
+
+    plan: Plan
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SourceRecord(Event):
+    """The generated text: file name to content."""
+
+    files: Mapping[str, str]
+    seconds: float
+
+
+Hook = Callable[[Event], None]
+
+
+def notify(hooks: Sequence[Hook], event: Event) -> None:
+    """Shows an event to every hook."""
+    for hook in hooks:
+        hook(event)
+
+
+# ---- running ---------------------------------------------------------------------------------
 
 
 def run_passes(graph: Graph, passes: Sequence[Pass], hooks: Sequence[Hook] = ()) -> Graph:
     """Runs the passes in order; every hook sees each of them."""
     for one in passes:
-        one.requires(graph)
-        start = time.perf_counter()
-        result = one(graph)
-        record = PassRecord(one.name, graph, result, time.perf_counter() - start)
-        one.ensures(result)
-        for hook in hooks:
-            hook(record)
-        graph = result
+        record = _run_pass(one, graph)
+        if log.isEnabledFor(logging.INFO):
+            _log(record)
+        notify(hooks, record)
+        graph = record.after
     return graph
+
+
+def _run_pass(one: Pass, graph: Graph) -> PassRecord:
+    start = time.perf_counter()
+    try:
+        one.requires(graph)
+        result = one(graph)
+        seconds = time.perf_counter() - start
+        one.ensures(result)
+    except Exception as error:
+        if not isinstance(error, DhcError):
+            error.add_note(f"in the pass '{one.name}'")
+        raise
+    return PassRecord(one.name, graph, result, seconds)
+
+
+def _log(record: PassRecord) -> None:
+    before, after = (sum(1 for _ in topological(g.roots)) for g in (record.before, record.after))
+    text = "Pass '%s' took %.1f ms and made %d nodes of %d."
+    log.info(text, record.name, record.seconds * 1e3, after, before)

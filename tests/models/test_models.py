@@ -247,6 +247,7 @@ FIELD = {"field": 1}
 CASES = [
     Case("MLP", (2, 1, 28, 28), (2, 10)),
     Case("TabularMLP", (3, 30), (3, 2)),
+    Case("Tissue", (2, 1, 16, 24), (2, 5, 16, 24)),
     Case("UNet", (1, 1, 32, 48), (1, 1, 32, 48), {"width": 8}),
     Case("UNetAvg", (1, 3, 32, 32), (1, 2, 32, 32), {"width": 4, "channels": 3, "classes": 2}),
     Case("UNet3D", (1, 1, 8, 24, 16), (1, 1, 8, 24, 16), {"width": 4}),

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dhc.ir.graph import Input, Node, input_label
 from dhc.ir.kernel import Let, Statement
 from dhc.ir.replace import map_children
-from dhc.ir.scalar import Reduce, Scalar, Var, children, walk
+from dhc.ir.rewrite import rebuild, transform
+from dhc.ir.scalar import Buffer, Number, Reduce, Scalar, Var, children, walk
+from dhc.ir.types import Tensor
 from dhc.lower.expand_math import expand_math
 from dhc.lower.share import Names, share
+from dhc.lower.to_kernels import BufferOperand, output_axes
+from dhc.ops.base import Index, Operand
+from dhc.ops.region import Inlined, Region
 
 SUM = "sum"
 
@@ -38,6 +44,38 @@ def split_definition(value: Scalar) -> tuple[Reduce, Epilogue] | None:
             done[part] = map_children(part, done) if children(part) else part
     definitions, result = share(expand_math(done[value]), Names())
     return reduce, Epilogue(total, definitions, result)
+
+
+def after(node: Node, inner: Node, buffers: tuple[Buffer, ...]) -> Epilogue:
+    """What a step makes of the element of `inner`, an operator within it of the same shape."""
+    total = Var(SUM, inner.type.dtype)
+    if not isinstance(node.op, Region):
+        return Epilogue(total, (), total)
+    leaves: dict[str, Operand] = {
+        input_label(leaf): BufferOperand(buffer, leaf.type)
+        for leaf, buffer in zip(node.op.body.inputs, buffers[1:], strict=True)
+    }
+    leaves[SUM] = _Known(total, inner.type)
+    stand_in = Input(SUM, inner.type)()
+
+    def step(part: Node, inputs: tuple[Node, ...]) -> Node:
+        return stand_in if part is inner else rebuild(part, inputs)
+
+    root = transform(node.op.body, step).outputs[0][1]
+    value = Inlined(root, leaves, None, {}).read(output_axes(node.type))
+    definitions, result = share(expand_math(value), Names())
+    return Epilogue(total, definitions, result)
+
+
+class _Known(Operand):
+    """An operand whose element is a variable, wherever it is read."""
+
+    def __init__(self, element: Var, type: Tensor) -> None:
+        self._element = element
+        self.type = type
+
+    def read(self, index: Index, guard: Scalar | None = None, otherwise: Number = 0) -> Scalar:
+        return self._element
 
 
 def lets(epilogue: Epilogue) -> list[Let]:

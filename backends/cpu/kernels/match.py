@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from dhc.backends.cpu.features import Isa
 from dhc.backends.cpu.kernels.conv import ConvKernel, Tap
 from dhc.backends.cpu.kernels.depthwise import DepthwiseKernel
-from dhc.backends.cpu.kernels.epilogue import Epilogue, split_definition
+from dhc.backends.cpu.kernels.epilogue import Epilogue, after, split_definition
 from dhc.backends.cpu.kernels.finish import RowAxis
-from dhc.backends.cpu.layout import anchor, operand_position
+from dhc.backends.cpu.kernels.warp import WarpKernel, fits
+from dhc.backends.cpu.layout import anchor, is_cast, operand_position
 from dhc.backends.cpu.module import NativeKernel
 from dhc.backends.cpu.packing import PackedConv, PackedDense
 from dhc.backends.cpu.transposed import PackedConvTranspose, phase_stride
-from dhc.ir.graph import Node
+from dhc.ir.graph import Node, topological
 from dhc.ir.scalar import Buffer
 from dhc.ir.types import DType
 from dhc.lower.to_kernels import definition, output_axes
 from dhc.ops.conv import Conv
+from dhc.ops.region import Region
+from dhc.ops.warp import AffineWarp
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,9 @@ class _Step:
 
 def native_kernel(node: Node, buffers: tuple[Buffer, ...], isa: Isa) -> NativeKernel | None:
     """Returns the native kernel of a step, or None where its definition must do."""
+    warped = _warp(node, buffers, isa)
+    if warped is not None:
+        return warped
     step = _step(node, buffers)
     if step is None or step.source_strides[1] != 1:
         return None
@@ -57,6 +63,28 @@ def native_kernel(node: Node, buffers: tuple[Buffer, ...], isa: Isa) -> NativeKe
         case Conv() as conv:
             return _depthwise(step, conv, isa)
     return None
+
+
+def _warp(node: Node, buffers: tuple[Buffer, ...], isa: Isa) -> WarpKernel | None:
+    """A bilinear resampling of a picture that is read as it is stored."""
+    parts = topological(node.op.body.roots) if isinstance(node.op, Region) else (node,)
+    inner = next((part for part in parts if isinstance(part.op, AffineWarp)), None)
+    if inner is None or node.type.rank != 3 or not isinstance(inner.op, AffineWarp):
+        return None
+    picture = inner.inputs[0].inputs[0] if is_cast(inner.inputs[0]) else inner.inputs[0]
+    source = operand_position(node, picture)
+    matrix = operand_position(node, inner.inputs[1])
+    plain = inner.op.interpolation == "linear" and inner.type.dtype is DType.F32
+    if source is None or matrix is None or not plain or inner.type.shape != node.type.shape:
+        return None
+    if not fits(buffers[0], buffers[source + 1], isa):
+        return None
+    channel, row, column = output_axes(node.type)
+    fill = inner.op.fill if inner.op.border == "constant" else None
+    return WarpKernel(
+        "", buffers, (channel, row, column), source + 1, matrix + 1, fill,
+        after(node, inner, buffers),
+    )  # fmt: skip
 
 
 def _step(node: Node, buffers: tuple[Buffer, ...]) -> _Step | None:
