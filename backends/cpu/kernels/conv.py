@@ -7,6 +7,8 @@ products run over consecutive memory. Weights are packed in the order in which t
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -31,6 +33,7 @@ from dhc.ir.types import DType
 FLOAT = 4
 SMALL_WEIGHTS = 256 << 10  # bytes that stay in a second-level cache beside the input rows
 UNROLL = 4
+LONG = 512  # products of one partial sum
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,8 @@ class _Generator:
         self._isa = isa
         self._vectors = kernel.block // isa.lanes
         self._vector = f"<{isa.lanes} x float>"
+        self._sums = partial_sums(kernel.taps, kernel.run)
+        self._totals = ""
         self.function = FunctionText(kernel.name, operand_parameters(len(kernel.buffers)))
         self._scalars = ScalarPrinter(self.function, isa.lanes)
         self._finish = Finish(
@@ -163,24 +168,55 @@ class _Generator:
             function.do(f"store {self._vector} zeroinitializer, ptr {cell}")
         step = self._kernel.pixel.step * FLOAT
         source = function.address(source, function.multiply(first, step))
-        self._sum(cells, source, weights, self._kernel.taps)
+        with self._partial_sums([cell for pixel in cells for cell in pixel]):
+            self._sum(cells, source, weights, 0)
         self._finish.store_block(indices, first, channel, cells)
 
-    def _sum(
-        self, cells: list[list[str]], source: str, weights: str, taps: tuple[Tap, ...]
-    ) -> None:
+    @contextmanager
+    def _partial_sums(self, cells: list[str]) -> Iterator[None]:
+        """Long sums are made of shorter ones, which lose fewer digits: the cells hold one of them.
+
+        The totals lie in memory, where `_flush` adds the cells to them.
+        """
+        function, width = self.function, self._isa.lanes * FLOAT
+        if self._sums.depth:
+            self._totals = function.alloca(f"[{len(cells) * width} x i8]")
+            for number in range(len(cells)):
+                place = function.address(self._totals, number * width)
+                function.do(f"store {self._vector} zeroinitializer, ptr {place}")
+        yield
+        if self._sums.depth:
+            for number, cell in enumerate(cells):
+                place = function.address(self._totals, number * width)
+                total = function.let(f"load {self._vector}, ptr {place}")
+                function.do(f"store {self._vector} {total}, ptr {cell}")
+
+    def _flush(self, cells: list[str]) -> None:
+        """Adds the partial sums to the totals and clears them."""
+        function, width = self.function, self._isa.lanes * FLOAT
+        for number, cell in enumerate(cells):
+            place = function.address(self._totals, number * width)
+            total = function.let(f"load {self._vector}, ptr {place}")
+            part = function.let(f"load {self._vector}, ptr {cell}")
+            both = function.let(f"fadd {self._vector} {total}, {part}")
+            function.do(f"store {self._vector} {both}, ptr {place}")
+            function.do(f"store {self._vector} zeroinitializer, ptr {cell}")
+
+    def _sum(self, cells: list[list[str]], source: str, weights: str, depth: int) -> None:
         """Adds the products of the remaining tap loops and the run."""
-        function = self.function
-        if taps:
-            inner = math.prod(tap.count for tap in taps[1:]) * self._kernel.run
-            with function.loop(0, taps[0].count) as tap:
-                moved = function.address(source, function.multiply(tap, taps[0].stride * FLOAT))
+        function, taps = self.function, self._sums.taps
+        if depth < len(taps):
+            inner = math.prod(tap.count for tap in taps[depth + 1 :]) * self._sums.run
+            with function.loop(0, taps[depth].count) as tap:
+                moved = function.address(source, function.multiply(tap, taps[depth].stride * FLOAT))
                 part = function.address(
                     weights, function.multiply(tap, inner * self._kernel.block * FLOAT)
                 )
-                self._sum(cells, moved, part, taps[1:])
+                self._sum(cells, moved, part, depth + 1)
+                if depth + 1 == self._sums.depth:
+                    self._flush([cell for pixel in cells for cell in pixel])
             return
-        run = self._kernel.run
+        run = self._sums.run
         unroll = max(n for n in range(1, UNROLL + 1) if run % n == 0)
         with function.loop(0, run, unroll) as turn:
             moved = function.address(source, function.multiply(turn, FLOAT))
@@ -204,6 +240,33 @@ class _Generator:
                 operands = [(vector, spread), (vector, weight), (vector, old)]
                 new = function.call(vector, f"llvm.fma.v{lanes}f32", *operands)
                 function.do(f"store {vector} {new}, ptr {cell}")
+
+
+@dataclass(frozen=True)
+class PartialSums:
+    """How a sum is cut into loops.
+
+    Attributes:
+        taps: The loops, outermost first.
+        run: Products of the innermost loop.
+        depth: Loops outside of one partial sum; 0 where the whole sum is short.
+    """
+
+    taps: tuple[Tap, ...]
+    run: int
+    depth: int
+
+
+def partial_sums(taps: tuple[Tap, ...], run: int) -> PartialSums:
+    """Cuts a long run into equal parts, and finds which loops make one partial sum."""
+    if run > LONG:
+        part = max(n for n in range(1, LONG + 1) if run % n == 0)
+        if part >= LONG // 4:
+            taps, run = (*taps, Tap(run // part, part)), part
+    depth = 0
+    while depth < len(taps) and math.prod(tap.count for tap in taps[depth:]) * run > LONG:
+        depth += 1
+    return PartialSums(taps, run, depth)
 
 
 def pixel_blocks(pixels: int, most: int) -> list[tuple[int, int, int]]:

@@ -162,7 +162,7 @@ class _Generator:
 
     def _offsets(self, left: Value, top: Value) -> list[str]:
         """Memory that holds the byte offsets of each lane's pair, above and below."""
-        function, scalars, lanes = self.function, self._scalars, self._lanes
+        scalars, lanes = self._scalars, self._lanes
         pixel = self._together * self._source.type.bytes
         line = self._strides[1] * self._source.type.bytes
         if self._height * line < EXACT:
