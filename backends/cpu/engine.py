@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from dhc.backends.base import Compiled, Executable, Restored, Source, StagedBackend, Target
+from dhc.backends.cpu.calling import ENTRY
 from dhc.backends.cpu.executable import CpuExecutable
 from dhc.backends.cpu.features import host_isa
 from dhc.backends.cpu.interface import Interface, interface_of
 from dhc.backends.cpu.jit import compile_object, link, version
-from dhc.backends.cpu.module import ENTRY, print_module
 from dhc.backends.cpu.pool import make_pool
 from dhc.backends.cpu.snapshot import Snapshot, pack, unpack
 from dhc.ir.graph import Graph
@@ -47,6 +47,8 @@ class LlvmEngine(StagedBackend):
         return make_cpu_plan(graph, self._isa)
 
     def codegen(self, plan: Plan) -> Source:
+        from dhc.backends.cpu.module import print_module
+
         profile = bool(self.target.options.get("profile", False))
         return Source({f"{plan.name}.ll": print_module(plan, self._isa, profile)}, plan)
 

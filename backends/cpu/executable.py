@@ -9,10 +9,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from dhc.backends.base import expect_input
+from dhc.backends.cpu.calling import FIRST_ARRAY, barrier_bytes
 from dhc.backends.cpu.interface import Interface, Port
 from dhc.backends.cpu.jit import Code
 from dhc.backends.cpu.memory import ArenaPool, Bytes, allocate
-from dhc.backends.cpu.module import FIRST_ARRAY, barrier_bytes
 from dhc.backends.cpu.pool import Pool
 from dhc.ir.graph import Array
 from dhc.lower.memory import ALIGNMENT

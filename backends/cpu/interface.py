@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dhc.backends.cpu.module import weight_block
+from dhc.backends.cpu.calling import weight_block
 from dhc.ir.types import DType, Tensor
 from dhc.lower.plan import Plan, Slot
 

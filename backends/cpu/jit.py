@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import threading
 from dataclasses import dataclass
 from typing import Any
 
 from dhc.backends.cpu.features import Isa
+from dhc.runtime.cache import default_cache
 
 _ready = threading.Lock()
 
@@ -47,6 +49,17 @@ def compile_object(text: str, isa: Isa) -> bytes:
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
     return bytes(machine.emit_object(module))
+
+
+def cached_object(text: str, isa: Isa) -> bytes:
+    """Returns the object file of a module from the cache, else compiles it."""
+    name = f"object {version()} {isa} {hashlib.sha256(text.encode('utf-8')).hexdigest()}"
+    cache = default_cache()
+    code = cache.get(name)
+    if code is None:
+        code = compile_object(text, isa)
+        cache.put(name, code)
+    return code
 
 
 def link(code: bytes, name: str) -> Code:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from dhc.backends.cpu.calling import (
+    ENTRY,
+    FIRST_ARRAY,
+    WeightBlock,
+    array_slots,
+    barrier_bytes,
+    weight_block,
+)
 from dhc.backends.cpu.features import Isa
 from dhc.backends.cpu.function import FunctionText
 from dhc.backends.cpu.kernel_printer import print_kernel
 from dhc.ir.kernel import Kernel
-from dhc.lower.memory import ALIGNMENT
 from dhc.lower.plan import Launch, Plan, Slot
-
-ENTRY = "run"
-FIRST_ARRAY = 3  # addresses before the callers' arrays: arena, weights, barrier
 
 
 @runtime_checkable
@@ -30,30 +32,6 @@ class NativeKernel(Protocol):
 
     def function(self, isa: Isa) -> FunctionText:
         """Prints it; parameters are the operands' addresses, then worker and workers."""
-
-
-@dataclass(frozen=True)
-class WeightBlock:
-    """Where each weight lies in the one block that holds them all, in bytes."""
-
-    offsets: dict[str, int]
-    bytes: int
-
-
-def weight_block(plan: Plan) -> WeightBlock:
-    """Places the weights one after another."""
-    offsets: dict[str, int] = {}
-    total = 0
-    for slot in plan.by_role("weight"):
-        offsets[slot.name] = total
-        size = slot.size * slot.type.dtype.bytes
-        total += -(-size // ALIGNMENT) * ALIGNMENT
-    return WeightBlock(offsets, total)
-
-
-def array_slots(plan: Plan) -> tuple[Slot, ...]:
-    """The slots whose memory callers own, in the order of their addresses."""
-    return (*plan.by_role("input"), *plan.by_role("output"))
 
 
 def print_module(plan: Plan, isa: Isa, profile: bool = False) -> str:
@@ -133,11 +111,6 @@ def _address(slot: Slot, arrays: dict[str, int], weights: WeightBlock) -> list[s
     base = "%weights" if slot.role == "weight" else "%arena"
     start += weights.offsets[slot.name] if slot.role == "weight" else slot.arena
     return [f"  %{slot.name} = getelementptr i8, ptr {base}, i64 {start}"]
-
-
-def barrier_bytes() -> int:
-    """Memory that a barrier needs: two counters on cache lines of their own."""
-    return 2 * math.lcm(ALIGNMENT, 64)
 
 
 _BARRIER = """declare void @llvm.x86.sse2.pause()

@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from dhc.backends.cpu.features import Isa
-from dhc.backends.cpu.jit import Code, RunFunction, compile_object, link
+from dhc.backends.cpu.jit import Code, RunFunction, cached_object, link
 
 SPINS = 20_000
 _MAILBOX_BYTES = 512
@@ -127,7 +127,7 @@ def _new_pool(workers: int, isa: Isa, portable: bool) -> Pool:
 
 
 def _pool_code(isa: Isa) -> dict[str, Code]:
-    code = compile_object(_pool_text(_FUTEX[platform.machine()]), isa)
+    code = cached_object(_pool_text(_FUTEX[platform.machine()]), isa)
     return {name: link(code, name) for name in ("launch", "work")}
 
 

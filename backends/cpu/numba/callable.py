@@ -8,10 +8,10 @@ import numba
 import numpy as np
 from numba import literal_unroll, njit, types
 
+from dhc.backends.cpu.calling import FIRST_ARRAY, barrier_bytes
 from dhc.backends.cpu.executable import SLACK, CpuExecutable
 from dhc.backends.cpu.interface import Port
 from dhc.backends.cpu.jit import RunFunction
-from dhc.backends.cpu.module import FIRST_ARRAY, barrier_bytes
 from dhc.ir.graph import Array
 from dhc.lower.memory import ALIGNMENT
 

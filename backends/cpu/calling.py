@@ -1,0 +1,41 @@
+"""How programs are called: one table of addresses, one block of weights, one barrier."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from dhc.lower.memory import ALIGNMENT
+from dhc.lower.plan import Plan, Slot
+
+ENTRY = "run"
+FIRST_ARRAY = 3  # addresses before the callers' arrays: arena, weights, barrier
+
+
+@dataclass(frozen=True)
+class WeightBlock:
+    """Where each weight lies in the one block that holds them all, in bytes."""
+
+    offsets: dict[str, int]
+    bytes: int
+
+
+def weight_block(plan: Plan) -> WeightBlock:
+    """Places the weights one after another."""
+    offsets: dict[str, int] = {}
+    total = 0
+    for slot in plan.by_role("weight"):
+        offsets[slot.name] = total
+        size = slot.size * slot.type.dtype.bytes
+        total += -(-size // ALIGNMENT) * ALIGNMENT
+    return WeightBlock(offsets, total)
+
+
+def array_slots(plan: Plan) -> tuple[Slot, ...]:
+    """The slots whose memory callers own, in the order of their addresses."""
+    return (*plan.by_role("input"), *plan.by_role("output"))
+
+
+def barrier_bytes() -> int:
+    """Memory that a barrier needs: two counters on cache lines of their own."""
+    return 2 * math.lcm(ALIGNMENT, 64)
