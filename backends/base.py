@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,15 @@ from typing import ClassVar, Protocol
 from dhc.ir.graph import Array, Graph
 from dhc.ir.types import Tensor
 from dhc.lower.plan import Plan
-from dhc.passes.manager import Hook, Pass, run_passes
+from dhc.passes.manager import (
+    Hook,
+    Pass,
+    PlanRecord,
+    SourceRecord,
+    SplitRecord,
+    notify,
+    run_passes,
+)
 from dhc.passes.prepare import split_prepare
 
 
@@ -155,10 +164,17 @@ class StagedBackend(ABC):
 
     def lower(self, graph: Graph, hooks: Sequence[Hook] = ()) -> Lowered:
         """Runs every stage that needs no device."""
-        prepare, main = split_prepare(run_passes(graph, self.passes(), hooks))
+        legal = run_passes(graph, self.passes(), hooks)
+        prepare, main = split_prepare(legal)
+        notify(hooks, SplitRecord(legal, prepare, main))
         fused = run_passes(main, self.fusion(), hooks)
+        start = time.perf_counter()
         plan = self.plan(fused)
-        return Lowered(prepare, fused, plan, self.codegen(plan))
+        planned = time.perf_counter()
+        notify(hooks, PlanRecord(plan, planned - start))
+        source = self.codegen(plan)
+        notify(hooks, SourceRecord(source.files, time.perf_counter() - planned))
+        return Lowered(prepare, fused, plan, source)
 
     def compile(self, graph: Graph, hooks: Sequence[Hook] = ()) -> Compiled:
         lowered = self.lower(graph, hooks)

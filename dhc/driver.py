@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import logging
+import math
+import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import dhc.ops  # noqa: F401  (registers the operators)
-from dhc.backends.base import Backend, Compiled, Target
+from dhc.backends.base import Backend, Compiled, Restored, StagedBackend, Target
 from dhc.cached import entry_name
 from dhc.errors import DhcError, Diagnostic, did_you_mean
-from dhc.ir.graph import Array, Graph, Input
+from dhc.ir.graph import Array, Graph, Input, topological
 from dhc.ir.size import Size
 from dhc.ir.text import print_graph
 from dhc.ir.types import Tensor
+from dhc.ir.verify import InternalError, verify_kernel
+from dhc.lower.planner import make_plan
+from dhc.lower.schedule import Loops
 from dhc.passes.bind_sizes import bind_sizes
 from dhc.passes.canonicalize import Canonicalize
 from dhc.passes.compose_affine import ComposeWarps
 from dhc.passes.fold_batchnorm import FoldBatchNorm
-from dhc.passes.manager import Hook, run_passes
+from dhc.passes.legalise import Legalise
+from dhc.passes.manager import Hook, StartRecord, notify, run_passes
 from dhc.passes.sink_scaling import SinkScaling
 from dhc.runtime.artifact import ArtifactFile
 from dhc.runtime.cache import default_cache
 from dhc.runtime.parameters import check_values, initial_values
 from dhc.runtime.program import Content, Program, Specialised
+from dhc.watch import wants_fresh, watchers
+
+log = logging.getLogger("dhc")
 
 COMMON_PASSES = (
     ComposeWarps(),
@@ -33,6 +43,7 @@ COMMON_PASSES = (
     Canonicalize(),
 )
 MAX_THREADS = 1024
+MAX_ELEMENTS = 1 << 40  # of one tensor
 
 
 def backend_names() -> list[str]:
@@ -94,6 +105,7 @@ def compile_graph(
     shapes: Mapping[str, int] | None = None,
     parameters: Mapping[str, Array] | None = None,
     hooks: Sequence[Hook] = (),
+    foreign: bool = False,
 ) -> Program:
     """Compiles a graph, or takes the program from the cache.
 
@@ -102,7 +114,8 @@ def compile_graph(
         target: A backend's name, or a target with options.
         shapes: Values of size symbols; those left out are bound by the first call's inputs.
         parameters: Weights by path; fresh ones if not given.
-        hooks: Called after each pass; with hooks everything is compiled anew.
+        hooks: Called after each stage; with hooks everything is compiled anew.
+        foreign: Whether the graph comes from outside and no front end has checked its attributes.
 
     Returns:
         The program, ready to be called.
@@ -118,10 +131,15 @@ def compile_graph(
 
     def build(bindings: Mapping[str, Size]) -> Specialised:
         static = bind_sizes(bound, bindings)
+        check_extent(static)
         backend.check(static)
-        compiled = _cached(static, chosen, backend) if not hooks else None
+        watching = (*hooks, *watchers())
+        notify(watching, StartRecord(static, str(chosen)))
+        compiled = None if hooks or wants_fresh() else _cached(static, chosen, backend)
         if compiled is None:
-            compiled = backend.compile(run_passes(static, COMMON_PASSES, hooks), hooks)
+            if foreign and isinstance(backend, StagedBackend):
+                verify_accesses(static)
+            compiled = _compile(static, backend, watching)
             _keep(static, chosen, backend, compiled)
         return Specialised(compiled.prepare, compiled.executable)
 
@@ -139,10 +157,9 @@ def open_program(path: str | Path) -> Program:
     file = ArtifactFile(path)
     backend = make_backend(file.target)
     name = entry_name(file.text, file.target, backend)
-    stored = default_cache().get(name)
-    restored = None if stored is None else backend.restore(stored)
+    restored = None if wants_fresh() else _restore(name, backend)
     if restored is None:
-        return compile_graph(file.graph, file.target, parameters=file.weights)
+        return compile_graph(file.graph, file.target, parameters=file.weights, foreign=True)
     executable = restored.compiled.executable
     memory: memoryview | None = getattr(executable, "weight_image", None)
     loaded = memory is not None and file.read_image(name, memory)
@@ -156,10 +173,52 @@ def input_types(graph: Graph) -> dict[str, Tensor]:
     return {node.op.label: node.type for node in graph.inputs if isinstance(node.op, Input)}
 
 
+def check_extent(graph: Graph) -> None:
+    """Refuses tensors with fewer than no elements, and with more than any memory holds.
+
+    Raises:
+        DhcError: naming the first such layer.
+    """
+    for node in topological((*graph.inputs, *graph.roots)):
+        shape = node.type.static_shape
+        if any(size < 0 for size in shape) or math.prod(shape) > MAX_ELEMENTS:
+            text = f"'{node.op.name}' would make {node.type}, which cannot exist."
+            raise DhcError(Diagnostic("size", text, graph.origin(node).span))
+
+
+def verify_accesses(graph: Graph) -> None:
+    """Refuses operators whose attributes make them read or write outside of their tensors.
+
+    Raises:
+        DhcError: with what the first such kernel does.
+    """
+    try:
+        for kernel in make_plan(Legalise()(graph), Loops(parallel=False)).kernels:
+            verify_kernel(kernel)
+    except (InternalError, ValueError, TypeError, ArithmeticError, LookupError) as error:
+        text = f"The program '{graph.name}' makes no sense."
+        raise DhcError(Diagnostic("artifact-damaged", text, notes=(str(error)[:2000],))) from error
+
+
+def _compile(graph: Graph, backend: Backend, hooks: Sequence[Hook]) -> Compiled:
+    start = time.perf_counter()
+    compiled = backend.compile(run_passes(graph, COMMON_PASSES, hooks), hooks)
+    text = "Compiling '%s' for %s took %.2f s."
+    log.info(text, graph.name, backend.name, time.perf_counter() - start)
+    return compiled
+
+
 def _cached(graph: Graph, target: Target, backend: Backend) -> Compiled | None:
-    stored = default_cache().get(entry_name(print_graph(graph, origins=False), target, backend))
-    restored = None if stored is None else backend.restore(stored)
+    restored = _restore(entry_name(print_graph(graph, origins=False), target, backend), backend)
     return None if restored is None else restored.compiled
+
+
+def _restore(name: str, backend: Backend) -> Restored | None:
+    stored = default_cache().get(name)
+    restored = None if stored is None else backend.restore(stored)
+    text = "The program %s is %s the cache."
+    log.info(text, name[:12], "not in" if restored is None else "taken from")
+    return restored
 
 
 def _keep(graph: Graph, target: Target, backend: Backend, compiled: Compiled) -> None:

@@ -11,7 +11,7 @@ from dhc.ir.graph import Graph
 from dhc.ir.text import print_graph, print_kernel
 from dhc.lower.plan import Plan
 from dhc.passes.bind_sizes import bind_sizes
-from dhc.passes.manager import PassRecord, run_passes
+from dhc.passes.manager import Event, PassRecord, run_passes
 
 
 def explain(graph: Graph, target: Target, shapes: Mapping[str, int], stage: str) -> str:
@@ -29,13 +29,13 @@ def explain(graph: Graph, target: Target, shapes: Mapping[str, int], stage: str)
     graph = bind_sizes(graph, dict(shapes))
     if stage == "graph":
         return print_graph(graph)
-    records: list[PassRecord] = []
+    events: list[Event] = []
     backend = make_backend(target)
-    optimised = run_passes(graph, COMMON_PASSES, [records.append])
+    optimised = run_passes(graph, COMMON_PASSES, [events.append])
     texts: dict[str, str] = {}
     if isinstance(backend, StagedBackend):
-        texts = _last_stages(backend.lower(optimised, [records.append]))
-    texts |= {record.name: print_graph(record.after) for record in records}
+        texts = _last_stages(backend.lower(optimised, [events.append]))
+    texts |= {e.name: print_graph(e.after) for e in events if isinstance(e, PassRecord)}
     if stage not in texts:
         raise _unknown(stage, ["ast", "graph", *texts])
     return texts[stage]

@@ -33,7 +33,9 @@ ALLOWED: dict[str, set[str]] = {
         "runtime",
         "errors",
         "source",
+        "watch",
     },
+    "watch": {"passes"},
 }
 
 

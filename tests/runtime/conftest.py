@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dhc.api import Model, Source
+from dhc.api import Model, Source, compile
 from dhc.frontend import load_text
 
 TEXT = """dhm 1
@@ -36,3 +36,10 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
     monkeypatch.setenv("DHC_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture
+def path(model: Model, tmp_path: Path, cache_folder: Path) -> Path:
+    """An artifact of one size for the processor."""
+    compile(model, "cpu", {"N": 1, "H": 5, "W": 6}).save(tmp_path / "net.dhx")
+    return tmp_path / "net.dhx"
