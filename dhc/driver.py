@@ -17,7 +17,7 @@ from dhc.ir.graph import Array, Graph, Input, topological
 from dhc.ir.size import Size
 from dhc.ir.text import print_graph
 from dhc.ir.types import Tensor
-from dhc.ir.verify import InternalError, verify_kernel
+from dhc.ir.verify import verify_kernel
 from dhc.lower.planner import make_plan
 from dhc.lower.schedule import Loops
 from dhc.passes.bind_sizes import bind_sizes
@@ -137,9 +137,8 @@ def compile_graph(
         notify(watching, StartRecord(static, str(chosen)))
         compiled = None if hooks or wants_fresh() else _cached(static, chosen, backend)
         if compiled is None:
-            if foreign and isinstance(backend, StagedBackend):
-                verify_accesses(static)
-            compiled = _compile(static, backend, watching)
+            make = _compile_foreign if foreign else _compile
+            compiled = make(static, backend, watching)
             _keep(static, chosen, backend, compiled)
         return Specialised(compiled.prepare, compiled.executable)
 
@@ -187,17 +186,28 @@ def check_extent(graph: Graph) -> None:
 
 
 def verify_accesses(graph: Graph) -> None:
-    """Refuses operators whose attributes make them read or write outside of their tensors.
+    """Looks for operators whose attributes make them read or write outside of their tensors.
 
     Raises:
-        DhcError: with what the first such kernel does.
+        InternalError: with what the first such kernel does.
     """
+    for kernel in make_plan(Legalise()(graph), Loops(parallel=False)).kernels:
+        verify_kernel(kernel)
+
+
+def _compile_foreign(graph: Graph, backend: Backend, hooks: Sequence[Hook]) -> Compiled:
+    """Compiles what no front end has checked: if anything goes wrong, the program is to blame."""
     try:
-        for kernel in make_plan(Legalise()(graph), Loops(parallel=False)).kernels:
-            verify_kernel(kernel)
-    except (InternalError, ValueError, TypeError, ArithmeticError, LookupError) as error:
+        if isinstance(backend, StagedBackend):
+            verify_accesses(graph)
+        return _compile(graph, backend, hooks)
+    except DhcError:
+        raise
+    except Exception as error:
         text = f"The program '{graph.name}' makes no sense."
-        raise DhcError(Diagnostic("artifact-damaged", text, notes=(str(error)[:2000],))) from error
+        hint = "compile it again from its source"
+        notes = (str(error)[:2000],) if str(error) else ()
+        raise DhcError(Diagnostic("artifact-damaged", text, notes=notes, hints=(hint,))) from error
 
 
 def _compile(graph: Graph, backend: Backend, hooks: Sequence[Hook]) -> Compiled:

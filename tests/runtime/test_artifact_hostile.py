@@ -24,6 +24,7 @@ from dhc.ir.size import Size, symbol
 from dhc.ir.types import DType, Tensor
 from dhc.ops.activation import Relu
 from dhc.ops.base import Index, Operand, Operator, Structured, forget, op
+from dhc.ops.conv_transpose import ConvTranspose
 from dhc.ops.elementwise import Add
 from dhc.ops.movement import Expand
 from dhc.ops.region import Region
@@ -338,6 +339,16 @@ def test_attributes_that_read_outside_are_refused(
     with pytest.raises(DhcError, match="makes no sense") as caught:
         open_program(tmp_path / "g.dhx")(x=np.zeros(8, np.float32))
     assert "is outside 0..7" in caught.value.diagnostics[0].notes[0]
+
+
+def test_attributes_that_backends_divide_by_are_refused(tmp_path: Path) -> None:
+    x = Input("x", Tensor(DType.F32, (1, 1, 5)))()
+    weight = Input("w", Tensor(DType.F32, (1, 1, 3)))()
+    node = ConvTranspose((0,), ((1, 1),), (0,), (1,))(x, weight)
+    graph = Graph("g", (x, weight), (("y", node),))
+    write_artifact(tmp_path / "g.dhx", Artifact(graph, {}, dhc.Target("cpu")))
+    with pytest.raises(DhcError, match="makes no sense"):
+        open_program(tmp_path / "g.dhx")
 
 
 @pytest.mark.parametrize("shape", [(-3, 8), (1 << 40, 8), (1 << 62, 1 << 62, 8)])
