@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dhc.api import Model, Source, compile, load
     from dhc.backends.base import Target
-    from dhc.driver import open_program as open
     from dhc.errors import DhcError, Diagnostic
+    from dhc.opening import open_program as open
     from dhc.runtime.data.images import read_image
     from dhc.runtime.program import Program
 
@@ -43,7 +43,7 @@ _HOMES = {
     "Target": "dhc.backends.base:Target",
     "compile": "dhc.api:compile",
     "load": "dhc.api:load",
-    "open": "dhc.driver:open_program",
+    "open": "dhc.opening:open_program",
     "read_image": "dhc.runtime.data.images:read_image",
 }
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 import dhc
-from dhc.backends.base import Backend, Target
+from dhc.backends.base import Backend, Restored, Target
+from dhc.runtime.cache import default_cache
+
+log = logging.getLogger("dhc")
 
 
 def entry_name(graph_text: str, target: Target, backend: Backend) -> str:
@@ -24,6 +28,14 @@ def entry_name(graph_text: str, target: Target, backend: Backend) -> str:
         graph_text,
     )
     return hashlib.sha256("\0".join(parts).encode("utf-8")).hexdigest()
+
+
+def restore(name: str, backend: Backend) -> Restored | None:
+    stored = default_cache().get(name)
+    restored = None if stored is None else backend.restore(stored)
+    text = "The program %s is %s the cache."
+    log.info(text, name[:12], "not in" if restored is None else "taken from")
+    return restored
 
 
 @cache

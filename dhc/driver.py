@@ -6,13 +6,11 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import entry_points
-from pathlib import Path
 
 import dhc.ops  # noqa: F401  (registers the operators)
-from dhc.backends.base import Backend, Compiled, Restored, StagedBackend, Target
-from dhc.cached import entry_name
-from dhc.errors import DhcError, Diagnostic, did_you_mean
+from dhc.backends.base import Backend, Compiled, StagedBackend, Target
+from dhc.cached import entry_name, restore
+from dhc.errors import DhcError, Diagnostic
 from dhc.ir.graph import Array, Graph, Input, topological
 from dhc.ir.size import Size
 from dhc.ir.text import print_graph
@@ -27,10 +25,10 @@ from dhc.passes.fold_batchnorm import FoldBatchNorm
 from dhc.passes.legalise import Legalise
 from dhc.passes.manager import Hook, StartRecord, notify, run_passes
 from dhc.passes.sink_scaling import SinkScaling
-from dhc.runtime.artifact import ArtifactFile
 from dhc.runtime.cache import default_cache
 from dhc.runtime.parameters import check_values, initial_values
 from dhc.runtime.program import Content, Program, Specialised
+from dhc.targets import make_backend
 from dhc.watch import wants_fresh, watchers
 
 log = logging.getLogger("dhc")
@@ -42,61 +40,7 @@ COMMON_PASSES = (
     FoldBatchNorm(),
     Canonicalize(),
 )
-MAX_THREADS = 1024
 MAX_ELEMENTS = 1 << 40  # of one tensor
-
-
-def backend_names() -> list[str]:
-    """Returns the names of all installed backends."""
-    return sorted(entry.name for entry in entry_points(group="dhc.backends"))
-
-
-def find_backend(name: str) -> type[Backend]:
-    """Returns the class of an installed backend.
-
-    Raises:
-        DhcError: if there is none of that name.
-    """
-    for entry in entry_points(group="dhc.backends"):
-        if entry.name == name:
-            loaded: type[Backend] = entry.load()
-            return loaded
-    names = backend_names()
-    guess = did_you_mean(name, names)
-    hint = f"did you mean '{guess}'?" if guess else f"installed: {', '.join(names)}"
-    raise _fail("unknown-target", f"There is no backend '{name}'.", hint)
-
-
-def make_backend(target: Target) -> Backend:
-    """Returns the backend of a target, once its settings are known to have a meaning there.
-
-    Raises:
-        DhcError: if the backend, an option, the precision or the number of threads is wrong.
-    """
-    backend = find_backend(target.backend)
-    for name, value in target.options.items():
-        kind = backend.options.get(name)
-        if kind is None:
-            raise _unknown_option(target.backend, name, list(backend.options))
-        if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
-            text = f"The option '{name}' of '{target.backend}' is a {kind.__name__}, not {value!r}."
-            raise _fail("target-option", text)
-    if target.precision not in backend.precisions:
-        text = f"The backend '{target.backend}' has no precision '{target.precision}'."
-        raise _fail("target-precision", text, f"it has {', '.join(backend.precisions)}")
-    if not 0 <= target.threads <= MAX_THREADS:
-        text = f"A target cannot have {target.threads} threads."
-        raise _fail("target-threads", text, f"use 0 for one on each core, or 1 to {MAX_THREADS}")
-    return backend(target)
-
-
-def check_backend(graph: Graph, target: Target) -> None:
-    """Checks that a target exists and can build all of a graph.
-
-    Raises:
-        DhcError: for everything that it cannot do.
-    """
-    make_backend(target).check(graph)
 
 
 def compile_graph(
@@ -145,26 +89,6 @@ def compile_graph(
     name = entry_name(print_graph(bound, origins=False), chosen, backend)
     content = Content(input_types(bound), lambda: bound, lambda: values, name)
     return Program(content, chosen, build)
-
-
-def open_program(path: str | Path) -> Program:
-    """Opens an artifact: its program comes from the cache, or is compiled.
-
-    Raises:
-        DhcError: if the file is damaged or its target is not available.
-    """
-    file = ArtifactFile(path)
-    backend = make_backend(file.target)
-    name = entry_name(file.text, file.target, backend)
-    restored = None if wants_fresh() else _restore(name, backend)
-    if restored is None:
-        return compile_graph(file.graph, file.target, parameters=file.weights, foreign=True)
-    executable = restored.compiled.executable
-    memory: memoryview | None = getattr(executable, "weight_image", None)
-    loaded = memory is not None and file.read_image(name, memory)
-    made = Specialised(restored.compiled.prepare, executable, loaded)
-    content = Content(restored.inputs, lambda: file.graph, lambda: file.weights, name)
-    return Program(content, file.target, lambda _: made)
 
 
 def input_types(graph: Graph) -> dict[str, Tensor]:
@@ -219,16 +143,8 @@ def _compile(graph: Graph, backend: Backend, hooks: Sequence[Hook]) -> Compiled:
 
 
 def _cached(graph: Graph, target: Target, backend: Backend) -> Compiled | None:
-    restored = _restore(entry_name(print_graph(graph, origins=False), target, backend), backend)
+    restored = restore(entry_name(print_graph(graph, origins=False), target, backend), backend)
     return None if restored is None else restored.compiled
-
-
-def _restore(name: str, backend: Backend) -> Restored | None:
-    stored = default_cache().get(name)
-    restored = None if stored is None else backend.restore(stored)
-    text = "The program %s is %s the cache."
-    log.info(text, name[:12], "not in" if restored is None else "taken from")
-    return restored
 
 
 def _keep(graph: Graph, target: Target, backend: Backend, compiled: Compiled) -> None:
@@ -236,13 +152,3 @@ def _keep(graph: Graph, target: Target, backend: Backend, compiled: Compiled) ->
     if snapshot is not None and compiled.prepare().constants.keys() <= graph.constants.keys():
         name = entry_name(print_graph(graph, origins=False), target, backend)
         default_cache().put(name, snapshot)
-
-
-def _unknown_option(backend: str, name: str, known: list[str]) -> DhcError:
-    guess = did_you_mean(name, known)
-    hint = f"did you mean '{guess}'?" if guess else f"it has {', '.join(known) or 'none'}"
-    return _fail("target-option", f"The backend '{backend}' has no option '{name}'.", hint)
-
-
-def _fail(code: str, message: str, *hints: str) -> DhcError:
-    return DhcError(Diagnostic(code, message, hints=hints))

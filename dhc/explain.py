@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dhc.backends.base import Lowered, StagedBackend, Target
-from dhc.driver import COMMON_PASSES, make_backend
+from dhc.driver import COMMON_PASSES
 from dhc.errors import DhcError, Diagnostic, did_you_mean
 from dhc.ir.graph import Graph
 from dhc.ir.text import print_graph, print_kernel
 from dhc.lower.plan import Plan
 from dhc.passes.bind_sizes import bind_sizes
 from dhc.passes.manager import Event, PassRecord, run_passes
+from dhc.targets import make_backend
 
 
 def explain(graph: Graph, target: Target, shapes: Mapping[str, int], stage: str) -> str:

@@ -11,17 +11,15 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from dhc.backends.base import Target
 from dhc.errors import DhcError, Diagnostic
-from dhc.ir.graph import Array, Graph, topological
-from dhc.ir.text import parse_graph, print_graph
-from dhc.ir.verify import InternalError, verify_graph
-from dhc.ops.region import Region
+from dhc.ir.graph import Array, Graph
+from dhc.ir.verify import InternalError
 from dhc.runtime.data.files import atomic_writer
 from dhc.runtime.parameters import check_values
 
@@ -74,6 +72,8 @@ def write_artifact(path: str | Path, artifact: Artifact) -> None:
         "options": dict(target.options),
         "image_of": artifact.image_of,
     }
+    from dhc.ir.text import print_graph
+
     text = print_graph(artifact.graph, origins=False)
     with atomic_writer(Path(path)) as stream, zipfile.ZipFile(stream, "w") as archive:
         archive.writestr(_MANIFEST, json.dumps(manifest, indent=2))
@@ -108,14 +108,12 @@ class ArtifactFile:
     @cached_property
     def graph(self) -> Graph:
         """The program, with its constants."""
-        parsed = parse_graph(self.text, str(self.path))
-        graph = replace(parsed, constants=self._arrays(_CONSTANTS))
+        from dhc.runtime.foreign import read_foreign
+
         try:
-            _check_operators(graph)
-            verify_graph(graph)
+            return read_foreign(self.text, self.path, self._arrays(_CONSTANTS))
         except InternalError as error:
             raise _damaged(self.path, str(error)) from error
-        return graph
 
     @cached_property
     def weights(self) -> Mapping[str, Array]:
@@ -192,17 +190,6 @@ def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     if len(content) != info.file_size:
         raise zipfile.BadZipFile(f"{name} has another size than it says")
     return content
-
-
-def _check_operators(graph: Graph) -> None:
-    """Accepts what front ends make; what passes make has promises that nobody can check here."""
-    for node in topological((*graph.inputs, *graph.roots)):
-        if isinstance(node.op, Region) or type(node.op).__module__.startswith("dhc.backends."):
-            raise InternalError(f"the operator '{node.op.name}' cannot stand in a program")
-        for field in fields(node.op):
-            value = getattr(node.op, field.name)
-            if isinstance(value, Graph):
-                _check_operators(value)
 
 
 def _check_manifest(path: str | Path, content: bytes) -> dict[str, Any]:

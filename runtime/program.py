@@ -15,7 +15,6 @@ from dhc.backends.base import Executable, Target, expect_input
 from dhc.ir.graph import Array, Graph
 from dhc.ir.size import Expr, Size, Symbol, substitute, symbols
 from dhc.ir.types import Tensor
-from dhc.ops.base import run
 from dhc.runtime.parameters import check_values, read_safetensors
 
 MAX_SPECIALISATIONS = 8
@@ -190,6 +189,8 @@ class Program:
 
     def _load(self, specialised: Specialised) -> None:
         """Computes the prepared weights and hands all weights to the executable."""
+        from dhc.ops.base import run
+
         prepare = specialised.prepare()
         roots = [node for _, node in prepare.outputs]
         values = self._values

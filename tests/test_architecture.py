@@ -21,9 +21,12 @@ ALLOWED: dict[str, set[str]] = {
     "onnx": {"ir", "ops", "errors", "source"},
     "backends": {"ir", "ops", "lower", "passes", "errors", "source", "runtime"},
     "runtime": {"ir", "ops", "errors", "source", "backends"},
-    "cached": {"backends"},
+    "cached": {"backends", "runtime"},
+    "targets": {"backends", "errors", "ir"},
+    "opening": {"backends", "cached", "driver", "runtime", "targets", "watch"},
     "driver": {
         "cached",
+        "targets",
         "ir",
         "ops",
         "lower",

@@ -16,7 +16,7 @@ from dhc.commands.entries import (
     require_sizes,
 )
 from dhc.commands.report import print_json
-from dhc.driver import open_program
+from dhc.opening import open_program
 from dhc.runtime.bench import max_error, random_inputs, time_program
 from dhc.runtime.program import Program
 from dhc.summary import summarise

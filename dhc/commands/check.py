@@ -8,11 +8,11 @@ from pathlib import Path
 
 from dhc.commands.entries import choose_target
 from dhc.commands.report import print_json
-from dhc.driver import check_backend
 from dhc.errors import DhcError, Diagnostic, render, to_json
 from dhc.frontend import check, format_text
 from dhc.runtime.data.files import atomic_writer
 from dhc.source import read_source
+from dhc.targets import check_backend
 
 
 def check_files(files: Sequence[Path], target: str, json: bool) -> int:

@@ -13,10 +13,10 @@ import numpy as np
 from dhc.api import compile, load
 from dhc.commands.entries import build_entry, choose_entry, choose_target
 from dhc.commands.report import print_json, print_table
-from dhc.driver import open_program
 from dhc.errors import DhcError, Diagnostic
 from dhc.ir.graph import Array
 from dhc.ir.types import DType, Tensor, dtype_of
+from dhc.opening import open_program
 from dhc.ops.random import COUNTER
 from dhc.runtime.data.files import atomic_writer
 from dhc.runtime.data.images import Image, read_image

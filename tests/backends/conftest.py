@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from dhc.backends.base import Lowered, StagedBackend, Target
-from dhc.driver import COMMON_PASSES, find_backend
+from dhc.driver import COMMON_PASSES
 from dhc.ir.graph import Graph, Input, Node, Param, literal, topological
 from dhc.ir.types import DType
 from dhc.ops.activation import Relu
@@ -24,6 +24,7 @@ from dhc.ops.sample import tensor
 from dhc.ops.shape import Concat
 from dhc.ops.softmax import Softmax
 from dhc.passes.manager import run_passes
+from dhc.targets import find_backend
 
 KERNELS: dict[str, Callable[[], Node]] = {}
 

@@ -10,7 +10,7 @@ import pytest
 
 from dhc.backends.base import Lowered, Target
 from dhc.backends.fpga.project import verify, write_project
-from dhc.driver import COMMON_PASSES, find_backend
+from dhc.driver import COMMON_PASSES
 from dhc.errors import DhcError
 from dhc.ir.graph import Array, Graph, Input, Param
 from dhc.ops.activation import Relu
@@ -20,6 +20,7 @@ from dhc.ops.pool import MaxPool
 from dhc.ops.sample import tensor
 from dhc.ops.shape import Reshape
 from dhc.passes.manager import run_passes
+from dhc.targets import find_backend
 
 Change = Callable[[Path], None]
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from dhc.backends.base import Executable, StagedBackend, Target
-from dhc.driver import find_backend
 from dhc.ir.evaluate import evaluate
 from dhc.ir.graph import Array, Graph, Input
 from dhc.ir.scalar import Binary, Bitcast, Cast, Compare, Fma, Scalar, Select, Unary, Var
 from dhc.ir.types import DType, Tensor
 from dhc.ops.elementwise import Map
+from dhc.targets import find_backend
 
 BACKENDS = {
     "cpu": Target("cpu", threads=2),

@@ -7,7 +7,7 @@ import pytest
 
 from dhc.backends.base import StagedBackend, Target
 from dhc.backends.cpu.kernels.warp import WarpKernel
-from dhc.driver import COMMON_PASSES, compile_graph, make_backend
+from dhc.driver import COMMON_PASSES, compile_graph
 from dhc.ir.graph import Array, Graph, Input, Node, literal
 from dhc.ir.types import DType, Tensor
 from dhc.ops.affine import AffineResize, AffineRotation
@@ -16,6 +16,7 @@ from dhc.ops.elementwise import Cast
 from dhc.ops.intensity import Normalize, ToFloat
 from dhc.ops.warp import AffineWarp
 from dhc.passes.manager import run_passes
+from dhc.targets import make_backend
 
 CASES = {
     "u8 rgb": ("u8", (3, 37, 41), (20, 33)),

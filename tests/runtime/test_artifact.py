@@ -12,10 +12,11 @@ import pytest
 
 import dhc
 from dhc.api import Model
-from dhc.driver import compile_graph, open_program
+from dhc.driver import compile_graph
 from dhc.errors import DhcError
 from dhc.ir.graph import Constant, Graph, Input
 from dhc.ir.types import DType, Tensor
+from dhc.opening import open_program
 from dhc.ops.elementwise import Add
 from dhc.runtime.cache import ObjectCache
 from dhc.runtime.program import Program

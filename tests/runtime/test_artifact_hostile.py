@@ -16,12 +16,12 @@ import pytest
 from safetensors.numpy import save
 
 import dhc
-from dhc.driver import open_program
 from dhc.errors import DhcError
 from dhc.ir.graph import Array, Constant, Graph, Input, Op
 from dhc.ir.scalar import Scalar
 from dhc.ir.size import Size, symbol
 from dhc.ir.types import DType, Tensor
+from dhc.opening import open_program
 from dhc.ops.activation import Relu
 from dhc.ops.base import Index, Operand, Operator, Structured, forget, op
 from dhc.ops.conv_transpose import ConvTranspose
