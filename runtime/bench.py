@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dhc.backends.reference import ReferenceExecutable
 from dhc.ir.graph import Array, Graph, Input
 from dhc.ir.types import Tensor
-from dhc.ops.base import run
 from dhc.runtime.program import Program
 
 
@@ -54,15 +54,12 @@ def time_program(program: Program, inputs: Mapping[str, Array], rounds: int) -> 
 
 def max_error(program: Program, inputs: Mapping[str, Array]) -> float:
     """Returns the largest absolute difference from float64 over its largest absolute value."""
-    values = {**program.parameters(), **inputs}
-    wide = {k: v.astype(np.float64) if v.dtype == np.float32 else v for k, v in values.items()}
     graph = program.graph
-    names = [name for name, _ in graph.outputs]
-    exact = run([node for _, node in graph.outputs], wide, graph.constants)
+    wide = ReferenceExecutable(graph, wide=True)
+    wide.load(program.parameters())
+    exact = wide(inputs)
     found = program(**inputs)
-    return max(
-        _relative(found[name], reference) for name, reference in zip(names, exact, strict=True)
-    )
+    return max(_relative(found[name], reference) for name, reference in exact.items())
 
 
 def _relative(found: Array, reference: Array) -> float:

@@ -57,7 +57,7 @@ class ReferenceExecutable:
     """
 
     def __init__(self, graph: Graph, wide: bool) -> None:
-        self._graph = transform(graph, _widen_node) if wide else graph
+        self._graph = widen(graph) if wide else graph
         self._wide = wide
         self._constants = {label: self._widen(a) for label, a in graph.constants.items()}
         self._weights: dict[str, Array] = {}
@@ -75,6 +75,11 @@ class ReferenceExecutable:
         return array.astype(np.float64) if self._wide and array.dtype == np.float32 else array
 
 
+def widen(graph: Graph) -> Graph:
+    """Returns the graph that computes in float64 what the given one computes in float32."""
+    return transform(graph, _widen_node)
+
+
 def _widen_node(node: Node, inputs: tuple[Node, ...]) -> Node:
     """The node in float64: literals, and attributes that are types, would stay narrow otherwise."""
     attributes = {field.name: getattr(node.op, field.name) for field in fields(node.op)}
@@ -83,6 +88,8 @@ def _widen_node(node: Node, inputs: tuple[Node, ...]) -> Node:
 
 def _widen_type(attribute: object) -> object:
     match attribute:
+        case Graph():
+            return widen(attribute)
         case DType.F32:
             return DType.F64
         case Tensor(DType.F32, shape):
