@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar, Protocol
 
+from dhc.errors import ArgumentError, DhcError, Diagnostic
 from dhc.ir.graph import Array, Graph
 from dhc.ir.types import Tensor
 from dhc.lower.plan import Plan
@@ -21,6 +24,8 @@ from dhc.passes.manager import (
     run_passes,
 )
 from dhc.passes.prepare import split_prepare
+
+log = logging.getLogger("dhc")
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,13 @@ class Backend(Protocol):
     def restore(self, stored: bytes) -> Restored | None:
         """Returns the program of a snapshot; the bytes must be authentic."""
 
+    def export(self, source: Exported, folder: Path) -> None:
+        """Writes a project that other tools build.
+
+        Raises:
+            DhcError: if there are no such tools for this kind of device.
+        """
+
 
 @dataclass(frozen=True)
 class Compiled:
@@ -174,6 +186,9 @@ class StagedBackend(ABC):
         notify(hooks, PlanRecord(plan, planned - start))
         source = self.codegen(plan)
         notify(hooks, SourceRecord(source.files, time.perf_counter() - planned))
+        log.debug("The plan has %d steps and %d kernels.", len(plan.steps), len(plan.kernels))
+        log.debug("Its intermediate results need %d bytes.", plan.arena_bytes)
+        log.debug("Its generated text has %d characters.", sum(map(len, source.files.values())))
         return Lowered(prepare, fused, plan, source)
 
     def compile(self, graph: Graph, hooks: Sequence[Hook] = ()) -> Compiled:
@@ -188,6 +203,30 @@ class StagedBackend(ABC):
 
     def restore(self, stored: bytes) -> Restored | None:
         return None
+
+    def export(self, source: Exported, folder: Path) -> None:
+        raise no_project(self.name)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What a project is made from.
+
+    Attributes:
+        graph: A static graph before any pass: what the results must be.
+        optimised: The same after the common passes.
+        parameters: The weights by path.
+    """
+
+    graph: Graph
+    optimised: Graph
+    parameters: Mapping[str, Array]
+
+
+def no_project(name: str) -> DhcError:
+    """The error of backends that write no projects."""
+    text = f"The backend '{name}' writes no project for other tools."
+    return DhcError(Diagnostic("no-project", text, hints=("write a .dhx file: -o NAME.dhx",)))
 
 
 @dataclass(frozen=True)
@@ -204,15 +243,15 @@ def expect_input(label: str, type: Tensor, array: Array) -> None:
     """Checks one argument of a call.
 
     Raises:
-        ValueError: if it is no array, or its type or a known size differs.
+        ArgumentError: if it is no array, or its type or a known size differs.
     """
     if not hasattr(array, "dtype") or not hasattr(array, "shape"):
-        raise ValueError(f"Input '{label}' needs a numpy array, not {array.__class__.__name__}.")
+        raise ArgumentError(f"Input '{label}' needs a numpy array, not {array.__class__.__name__}.")
     if array.dtype != type.dtype.numpy:
-        raise ValueError(f"Input '{label}' needs {type.dtype} elements, not {array.dtype}.")
+        raise ArgumentError(f"Input '{label}' needs {type.dtype} elements, not {array.dtype}.")
     fits = len(array.shape) == type.rank and all(
         not isinstance(size, int) or size == given
         for size, given in zip(type.shape, array.shape, strict=True)
     )
     if not fits:
-        raise ValueError(f"Input '{label}' needs shape {type}, not {list(array.shape)}.")
+        raise ArgumentError(f"Input '{label}' needs shape {type}, not {list(array.shape)}.")

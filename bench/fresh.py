@@ -13,7 +13,7 @@ import time
 import numpy as np
 
 import dhc
-import dhc.driver
+import dhc.opening
 
 
 def cold(artifact: str, file: str, name: str, size: str, threads: str) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +19,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-USER_ERROR, RUN_FAILED = 1, 3
-
 File = Annotated[Path, typer.Argument(help="A .dhm program.")]
 Files = Annotated[list[Path], typer.Argument(help="One or more .dhm programs.")]
 Entry = Annotated[
@@ -34,6 +33,46 @@ TargetName = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]
 Threads = Annotated[int, typer.Option(help="Workers on the processor; 0 means one for each core.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"dhc {version('dhc')}")
+        raise typer.Exit
+
+
+@app.callback()
+def general(
+    context: typer.Context,
+    verbose: Annotated[
+        int,
+        typer.Option(
+            "--verbose",
+            "-v",
+            count=True,
+            show_default=False,
+            help="Say what happens and how long it takes; -vv with details.",
+        ),
+    ] = 0,
+    dump: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write every stage of a compilation into a new folder."),
+    ] = None,
+    check_numerics: Annotated[
+        bool,
+        typer.Option("--check-numerics", help="Compare results with numpy after every pass."),
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Compile networks and image pipelines for medical images."""
+    from dhc.commands.session import open_session
+
+    context.with_resource(open_session(sys.argv[1:], verbose, dump, check_numerics))
 
 
 @app.command()
@@ -117,14 +156,16 @@ def graph(
 def compile_(
     file: File,
     entry: Entry = "",
-    output: Annotated[Path, typer.Option("-o", help="The artifact to write.")] = Path("out.dhx"),
+    output: Annotated[
+        Path, typer.Option("-o", help="A .dhx file, or a folder for an FPGA.")
+    ] = Path("out.dhx"),
     target: TargetName = "cpu",
     weights: Annotated[Path | None, typer.Option(help="A safetensors file.")] = None,
     shape: Shapes = None,
     set: Settings = None,
     threads: Threads = 0,
 ) -> None:
-    """Compile a model or pipeline into one .dhx file.
+    """Compile a model or pipeline into one .dhx file, or for an FPGA into a folder.
 
     Example: dhc compile models/unet.dhm UNet --target cpu --shape N=1 -o unet.dhx
     """
@@ -133,6 +174,19 @@ def compile_(
 
     request = Request(file, entry, set or [])
     _finish(compile_entry(request, output, target, weights, shape or [], threads))
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(help="A project that `dhc compile` wrote.")],
+) -> None:
+    """Check a generated FPGA design against its golden data, by C-simulation.
+
+    Example: dhc verify design
+    """
+    from dhc.commands.build import verify_project
+
+    _finish(verify_project(folder))
 
 
 @app.command()
@@ -216,19 +270,22 @@ def _finish(status: int) -> None:
 
 
 def main() -> None:
-    """Runs the command line; the user's mistakes end in diagnostics, not in tracebacks."""
+    """Runs the command line; mistakes and bugs end in words and a status, not in tracebacks."""
+    signal.signal(signal.SIGTERM, _terminate)
     _guard(lambda: app())
+
+
+def _terminate(number: int, frame: object) -> None:
+    """Ends like an exception, so that files that are not complete are removed."""
+    sys.exit(128 + number)
 
 
 def _guard(call: Callable[[], None]) -> None:
     try:
         call()
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(128 + signal.SIGINT)
     except Exception as error:
-        from dhc.errors import DhcError, render
+        from dhc.commands.session import explain_failure
 
-        if not isinstance(error, DhcError):
-            raise
-        print(render(error.diagnostics, color=sys.stderr.isatty()), file=sys.stderr)
-        sys.exit(USER_ERROR)
+        sys.exit(explain_failure(error))

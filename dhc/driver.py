@@ -6,9 +6,10 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import dhc.ops  # noqa: F401  (registers the operators)
-from dhc.backends.base import Backend, Compiled, StagedBackend, Target
+from dhc.backends.base import Backend, Compiled, Exported, StagedBackend, Target
 from dhc.cached import entry_name, restore
 from dhc.errors import DhcError, Diagnostic
 from dhc.ir.graph import Array, Graph, Input, topological
@@ -89,6 +90,34 @@ def compile_graph(
     name = entry_name(print_graph(bound, origins=False), chosen, backend)
     content = Content(input_types(bound), lambda: bound, lambda: values, name)
     return Program(content, chosen, build)
+
+
+def export_graph(
+    graph: Graph,
+    target: str | Target,
+    shapes: Mapping[str, int],
+    parameters: Mapping[str, Array],
+    folder: str | Path,
+) -> None:
+    """Writes a project for the tools of a device: on an FPGA, sources, testbench and golden data.
+
+    Args:
+        graph: What to compute; all its sizes must be bound by `shapes`.
+        target: A backend's name, or a target with options.
+        shapes: Values of size symbols.
+        parameters: Weights by path.
+        folder: Where to; files of the same names are replaced.
+
+    Raises:
+        DhcError: if the backend writes no projects, or cannot build all of the graph.
+    """
+    chosen = target if isinstance(target, Target) else Target(target)
+    backend = make_backend(chosen)
+    static = bind_sizes(graph, dict(shapes))
+    check_extent(static)
+    backend.check(static)
+    values = check_values(static.params, parameters)
+    backend.export(Exported(static, run_passes(static, COMMON_PASSES), values), Path(folder))
 
 
 def input_types(graph: Graph) -> dict[str, Tensor]:

@@ -12,9 +12,10 @@ Options of the target:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
-from dhc.backends.base import Executable, Source, StagedBackend
+from dhc.backends.base import Executable, Exported, Source, StagedBackend
 from dhc.backends.fpga.design import design_of, print_design
 from dhc.backends.fpga.files import HEADER, header_text, project_files
 from dhc.backends.grid import no_printer, refuse_types
@@ -59,6 +60,11 @@ class FpgaBackend(StagedBackend):
             **project_files(design, self.target),
         }
         return Source(files, plan)
+
+    def export(self, source: Exported, folder: Path) -> None:
+        from dhc.backends.fpga.project import write_project
+
+        write_project(folder, self.lower(source.optimised), source.graph, source.parameters)
 
     def build(self, source: Source) -> Executable:
         """Builds the C-simulation.

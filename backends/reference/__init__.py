@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from dhc.backends.base import Compiled, Restored, Target
+from dhc.backends.base import Compiled, Exported, Restored, Target, no_project
 from dhc.ir.graph import Array, Graph, Node
 from dhc.ir.rewrite import transform
 from dhc.ir.types import DType, Tensor
@@ -46,6 +47,9 @@ class ReferenceBackend:
 
     def restore(self, stored: bytes) -> Restored | None:
         return None
+
+    def export(self, source: Exported, folder: Path) -> None:
+        raise no_project(self.name)
 
 
 class ReferenceExecutable:

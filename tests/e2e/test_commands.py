@@ -18,7 +18,8 @@ RESNET = str(ROOT / "models" / "resnet.dhm")
 TISSUE = str(ROOT / "models" / "ct_tissue.dhm")
 SMALL = ("--shape", "N=1", "--shape", "H=32", "--shape", "W=32")
 COMMANDS = (
-    "check", "fmt", "explain", "summary", "graph", "compile", "run", "bench", "doctor", "cache",
+    "check", "fmt", "explain", "summary", "graph", "compile", "verify", "run", "bench", "doctor",
+    "cache",
 )  # fmt: skip
 
 
@@ -116,6 +117,16 @@ def test_a_compiled_file_runs_as_its_source_does(tmp_path: Path) -> None:
     assert Path(first).read_bytes() == Path(second).read_bytes()
 
 
+def test_an_fpga_design_is_written_and_verified(tmp_path: Path) -> None:
+    mlp, design = str(ROOT / "models" / "mlp.dhm"), tmp_path / "design"
+    _run("compile", mlp, "TabularMLP", "--target", "fpga", "--shape", "N=1", "-o", str(design))
+    assert "agrees with its golden data" in _run("verify", str(design))
+    (golden,) = (path for path in (design / "data").iterdir() if "out" in path.name)
+    golden.write_bytes(bytes(len(golden.read_bytes())))
+    result = CliRunner().invoke(app, ["verify", str(design)])
+    assert result.exit_code == 3
+
+
 def test_bench_reports_time_and_error() -> None:
     sizes = ("--shape", "H=32", "--shape", "W=32")
     found = json.loads(_run("bench", RESNET, "ResNet18", *sizes, "--rounds", "2", "--json"))
@@ -143,6 +154,7 @@ def test_doctor_and_cache_report() -> None:
         (("run", TISSUE, "Tissue", "example:us"), "The program takes ct as f32[N, 1, H, W]"),
         (("summary", RESNET, "ResNet18", "--set", "ResNet18.clases=3", *SMALL), "classes"),
         (("run", "no.dhx", "example:ct"), "no.dhx"),
+        (("compile", TISSUE, "Tissue", "-o", "folder", *SMALL), "writes no project"),
     ],
 )
 def test_mistakes_end_in_one_diagnostic(arguments: tuple[str, ...], message: str) -> None:
