@@ -62,6 +62,10 @@ class DhcError(Exception):
         return render(self.diagnostics)
 
 
+class ArgumentError(ValueError):
+    """The arrays of a call do not fit the program."""
+
+
 def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate closest to a misspelt name, or None where none is close."""
     known = sorted({candidate for candidate in candidates if candidate != name})

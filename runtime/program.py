@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from dhc.backends.base import Executable, Target, expect_input
+from dhc.errors import ArgumentError
 from dhc.ir.graph import Array, Graph
 from dhc.ir.size import Expr, Size, Symbol, substitute, symbols
 from dhc.ir.types import Tensor
@@ -100,7 +101,7 @@ class Program:
             The outputs by name.
 
         Raises:
-            ValueError: if an input is missing, unknown, or of the wrong type or shape.
+            ArgumentError: if an input is missing, unknown, or of the wrong type or shape.
         """
         form = _form(inputs)
         bindings = self._forms.get(form) if form is not None else None
@@ -153,7 +154,7 @@ class Program:
     def _bindings(self, inputs: Mapping[str, Array]) -> Bindings:
         """Checks the arrays of a call and finds the sizes they bind."""
         if self.inputs.keys() != inputs.keys():
-            raise ValueError(f"The inputs are {sorted(self.inputs)}, not {sorted(inputs)}.")
+            raise ArgumentError(f"The inputs are {sorted(self.inputs)}, not {sorted(inputs)}.")
         for label, type in self.inputs.items():
             expect_input(label, type, inputs[label])
         found: dict[str, int] = {}
@@ -165,13 +166,15 @@ class Program:
         for label, size, given in sizes:
             name = _symbol(size)
             if name is not None and found.setdefault(name, given) != given:
-                raise ValueError(f"Size {name} is {found[name]} and, in '{label}', {given}.")
+                raise ArgumentError(f"Size {name} is {found[name]} and, in '{label}', {given}.")
         for label, size, given in sizes:
             missing = sorted(symbols(size) - found.keys())
             if missing:
-                raise ValueError(f"Size {missing[0]} must be known when the program is compiled.")
+                raise ArgumentError(
+                    f"Size {missing[0]} must be known when the program is compiled."
+                )
             if (wanted := substitute(size, found)) != given:
-                raise ValueError(f"Size {size} is {wanted} and, in '{label}', {given}.")
+                raise ArgumentError(f"Size {size} is {wanted} and, in '{label}', {given}.")
         return tuple(sorted(found.items()))
 
     def _specialised(self, bindings: Bindings) -> Specialised:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -19,12 +20,17 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
 
     A file that is replaced keeps its permissions, and a link keeps pointing to the file that is
     replaced. On an error the temporary file is removed and `path` stays as it was.
+
+    Raises:
+        OSError: naming `path`, if it cannot be written.
     """
     target = Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
     mode = _permissions(target)
     short = target.name.encode("utf-8", "replace")[:_NAME_LENGTH].decode("utf-8", "ignore")
     part = target.with_name(f".{short}.{secrets.token_hex(8)}.part")
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
         # The system applies the user's mask to new files; nobody else may read a private one.
@@ -36,9 +42,11 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
         if mode is not None:
             os.chmod(part, mode)
         os.replace(part, target)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             os.unlink(part)
+        if isinstance(error, OSError) and error.filename in (None, str(part)):
+            error.filename, error.filename2 = str(path), None
         raise
 
 

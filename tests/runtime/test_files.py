@@ -34,6 +34,15 @@ def test_new_files_and_their_folders_are_made(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "b" / "c.bin").read_bytes() == b"new"
 
 
+def test_errors_name_the_file_that_was_meant(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space") as caught, atomic_writer(tmp_path / "a"):
+        raise OSError(28, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "a")
+    (tmp_path / "plain").write_text("")
+    with pytest.raises(OSError, match="plain"):
+        _write(tmp_path / "plain" / "a", b"")
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("exists", [True, False])
 def test_an_error_changes_nothing(tmp_path: Path, error: type[BaseException], exists: bool) -> None:
