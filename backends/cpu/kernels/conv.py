@@ -118,9 +118,15 @@ class _Generator:
             self._rows_outside(rows)
 
     def _blocks_outside(self, rows: int) -> None:
-        """Workers share the output channels; each block's weights serve all pixels."""
-        first, last = share_of(self.function, self._kernel.blocks)
-        with self.function.loop(first, last) as block, self.function.loop(0, rows) as row:
+        """Workers share blocks of output channels, and the rows of a block that is left over.
+
+        Each block's weights serve all its pixels.
+        """
+        function = self.function
+        first, last = share_of(function, self._kernel.blocks * rows)
+        with function.loop(first, last) as turn:
+            block = turn if rows == 1 else function.let(f"udiv i64 {turn}, {rows}")
+            row = 0 if rows == 1 else function.let(f"urem i64 {turn}, {rows}")
             self._pixels(row, block)
 
     def _rows_outside(self, rows: int) -> None:
