@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import platform
 from dataclasses import dataclass
 
 from dhc.lower.memory import ALIGNMENT
@@ -39,3 +40,18 @@ def array_slots(plan: Plan) -> tuple[Slot, ...]:
 def barrier_bytes() -> int:
     """Memory that a barrier needs: two counters on cache lines of their own."""
     return 2 * math.lcm(ALIGNMENT, 64)
+
+
+def pause() -> tuple[str, str]:
+    """How LLVM's text tells the processor that a loop only waits: a declaration and a call."""
+    machine = platform.machine().lower()
+    if machine in ("x86_64", "amd64"):
+        return "declare void @llvm.x86.sse2.pause()", "call void @llvm.x86.sse2.pause()"
+    if machine in ("aarch64", "arm64"):
+        return "declare void @llvm.aarch64.hint(i32)", "call void @llvm.aarch64.hint(i32 1)"
+    return "", ""
+
+
+def yield_function() -> str:
+    """The system's function that lets another thread run; it takes nothing and returns i32."""
+    return "SwitchToThread" if platform.system() == "Windows" else "sched_yield"

@@ -10,7 +10,9 @@ from dhc.backends.cpu.calling import (
     WeightBlock,
     array_slots,
     barrier_bytes,
+    pause,
     weight_block,
+    yield_function,
 )
 from dhc.backends.cpu.features import Isa
 from dhc.backends.cpu.function import FunctionText
@@ -50,7 +52,7 @@ def print_module(plan: Plan, isa: Isa, profile: bool = False) -> str:
         "\n".join(sorted(declarations)),
         *(definitions[name] for name in sorted(definitions)),
         *(function.text() for function in functions.values()),
-        _BARRIER,
+        _barrier(),
         _entry(plan, profile),
         'attributes #0 = { noinline nounwind "prefer-vector-width"="512" }',
     ]
@@ -113,8 +115,13 @@ def _address(slot: Slot, arrays: dict[str, int], weights: WeightBlock) -> list[s
     return [f"  %{slot.name} = getelementptr i8, ptr {base}, i64 {start}"]
 
 
-_BARRIER = """declare void @llvm.x86.sse2.pause()
-declare i32 @sched_yield()
+def _barrier() -> str:
+    declaration, call = pause()
+    text = _BARRIER.replace("PAUSE", call).replace("YIELD", yield_function())
+    return f"{declaration}\n{text}"
+
+
+_BARRIER = """declare i32 @YIELD()
 declare i64 @llvm.readcyclecounter()
 
 ; All workers wait for the last. The counter is at 0, the generation at 64 bytes.
@@ -140,14 +147,14 @@ spin:
   %opened = icmp ne i64 %now, %before
   br i1 %opened, label %done, label %wait
 wait:
-  call void @llvm.x86.sse2.pause()
+  PAUSE
   %following = add i64 %turn, 1
   %long = icmp ugt i64 %following, 4096
   br i1 %long, label %rest, label %again
 again:
   br label %spin
 rest:
-  %ignored = call i32 @sched_yield()
+  %ignored = call i32 @YIELD()
   br label %spin
 done:
   ret void

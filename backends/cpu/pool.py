@@ -15,6 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
+from dhc.backends.cpu.calling import pause
 from dhc.backends.cpu.features import Isa
 from dhc.backends.cpu.jit import Code, RunFunction, cached_object, link
 
@@ -137,8 +138,8 @@ def _pool_text(futex: int) -> str:
         f"i64 {futex}, ptr %mail, i32 {operation}, i32 {count}, ptr null, ptr null, i32 0"
         for operation, count in ((129, 2147483647), (128, "%seen"))
     )
-    return f"""
-declare void @llvm.x86.sse2.pause()
+    declaration, relax = pause()
+    return f"""{declaration}
 declare i64 @syscall(i64, ...)
 
 define void @launch(ptr %mail, ptr %function, ptr %bases, i64 %workers) {{
@@ -168,7 +169,7 @@ wait:
   %all = icmp eq i64 %done, %wanted
   br i1 %all, label %end, label %pause
 pause:
-  call void @llvm.x86.sse2.pause()
+  {relax}
   br label %wait
 end:
   ret void
@@ -195,7 +196,7 @@ more:
   %long = icmp ugt i64 %following, {SPINS}
   br i1 %long, label %sleep, label %pause
 pause:
-  call void @llvm.x86.sse2.pause()
+  {relax}
   br label %spin
 sleep:
   %before = atomicrmw add ptr %sleepersat, i64 1 seq_cst, align 8

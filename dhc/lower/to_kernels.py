@@ -216,7 +216,8 @@ def _accumulate_position(reduce: Reduce, body: list[Statement], names: Names) ->
 
 def _loops(axes: tuple[Var, ...], body: tuple[Statement, ...]) -> tuple[Statement, ...]:
     for axis in reversed(axes):
-        body = (For(axis, index(axis.extent or 0), body),)
+        assert axis.extent is not None, "sizes of reductions are bound before kernels are made"
+        body = (For(axis, index(axis.extent), body),)
     return body
 
 
