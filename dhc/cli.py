@@ -264,6 +264,25 @@ def cache(
     _finish(report_cache(prune, json))
 
 
+@app.command()
+def reduce(
+    file: File,
+    entry: Entry = "",
+    output: Annotated[Path | None, typer.Option("-o", help="Where the graph goes.")] = None,
+    target: TargetName = "cpu",
+    shape: Shapes = None,
+    set: Settings = None,
+) -> None:
+    """Find the pass that breaks a program, and a small graph that it breaks; for reports of bugs.
+
+    Example: dhc reduce models/unet.dhm UNet --shape N=1 --shape H=32 --shape W=32
+    """
+    from dhc.commands.entries import Request
+    from dhc.commands.reduce import reduce_entry
+
+    _finish(reduce_entry(Request(file, entry, set or []), target, shape or [], output))
+
+
 def _finish(status: int) -> None:
     if status:
         raise typer.Exit(status)
