@@ -13,6 +13,8 @@ import os
 import secrets
 import stat
 import sys
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,7 @@ MAX_ENTRY = 1 << 28
 _KEY_BYTES = 32
 _DIGEST_BYTES = 32
 _SUFFIX = ".entry"
+_ABANDONED = 3600.0  # seconds after which a half-written file has no writer any more
 
 log = logging.getLogger("dhc")
 
@@ -93,6 +96,7 @@ class ObjectCache:
         self._shrink(0)
 
     def _shrink(self, limit: int) -> None:
+        self._remove_abandoned()
         entries = sorted(self._entries())
         total = sum(size for _, size, _ in entries)
         for _, size, path in entries:
@@ -100,6 +104,13 @@ class ObjectCache:
                 return
             path.unlink(missing_ok=True)
             total -= size
+
+    def _remove_abandoned(self) -> None:
+        """Removes what processes that were killed left behind."""
+        for path in self.folder.glob(".*.part"):
+            with suppress(OSError):
+                if path.stat().st_mtime < time.time() - _ABANDONED:
+                    path.unlink()
 
     def _entries(self) -> list[tuple[float, int, Path]]:
         found = []

@@ -68,3 +68,15 @@ def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
     assert [name for name in "abcd" if cache.get(name)] == ["a", "c", "d"]
     cache.clear()
     assert cache.usage().entries == 0
+
+
+def test_what_killed_processes_leave_is_removed(tmp_path: Path) -> None:
+    cache = ObjectCache(tmp_path / "c")
+    cache.put("a", b"code")
+    parts = [tmp_path / "c" / f".{name}.entry.0.part" for name in ("old", "new")]
+    for part in parts:
+        part.write_bytes(bytes(100))
+    os.utime(parts[0], (1000, 1000))
+    cache.put("b", b"code")
+    assert [part.exists() for part in parts] == [False, True]
+    assert cache.usage().entries == 2
