@@ -43,14 +43,16 @@ def test_help_has_an_example(command: str) -> None:
     assert f"Example: dhc {command}" in _run(command, "--help")
 
 
-def test_help_loads_nothing_heavy() -> None:
+@pytest.mark.parametrize("command", [(), ("compile",)])
+def test_help_loads_nothing_heavy(command: tuple[str, ...]) -> None:
     program = (
         "import sys\ntry:\n    from dhc.cli import main\n    main()\nexcept SystemExit:\n    pass\n"
         "print([m for m in ('numpy', 'numba', 'llvmlite', 'lark', 'pydicom') if m in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, "--help"], capture_output=True, text=True, check=True
-    )
+        [sys.executable, "-c", program, *command, "--help"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
     assert done.stdout.splitlines()[-1] == "[]"
 
 
