@@ -6,6 +6,7 @@ with all their channels. The tap beyond a border counts as the border's pixel.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from dhc.backends.cpu.features import Isa
@@ -22,6 +23,7 @@ from dhc.ir.types import DType
 PAIR = 8  # bytes of one load
 MOST_ELEMENTS = 2**29  # so that byte offsets fit i32
 EXACT = 2**24  # whole numbers below it are exact in f32
+OUTSIDE = -1.0  # in place of a part between two pixels
 
 
 @dataclass(frozen=True)
@@ -93,12 +95,17 @@ class _Generator:
         _, rows, columns = whole(out.shape)
         entries = [self._entry(r, c) for r in range(2) for c in range(3)]
         blocks, rest = divmod(columns, self._lanes)
+        size = (blocks + bool(rest)) * self._lanes * 4
+        self._offset, self._part_x, self._part_y = (
+            function.alloca(f"[{size} x i8]") for _ in range(3)
+        )
         first, last = share_of(function, rows)
         with function.loop(first, last) as row:
-            with function.loop(0, blocks) as block:
-                self._block(entries, row, function.multiply(block, self._lanes))
-            if rest:  # some columns are computed twice, so that every store is a whole vector
-                self._block(entries, row, columns - self._lanes)
+            for step in (self._locate(entries, row), self._blend(row)):
+                with function.loop(0, blocks) as block:
+                    step(function.multiply(block, self._lanes), block)
+                if rest:  # some columns are computed twice, so that every store is a whole vector
+                    step(columns - self._lanes, blocks)
 
     def _entry(self, row: int, column: int) -> Value:
         matrix = self._kernel.buffers[self._kernel.matrix]
@@ -109,21 +116,52 @@ class _Generator:
 
     # ---- one vector of pixels ------------------------------------------------------------------
 
-    def _block(self, entries: list[Value], row: Number, column: Number) -> None:
-        across, down = self._places(entries, row, column)
-        inside = self._inside(across, down)
-        left, part_x = self._corner(across, self._width)
-        top, part_y = self._corner(down, self._height)
-        offsets = self._offsets(left, top)
-        for plane in range(self._planes // self._together):
-            above, below = (self._pairs(offset, plane) for offset in offsets)
-            for k in range(self._together):
-                value = self._between(
-                    self._along(above, k, part_x), self._along(below, k, part_x), part_y
-                )
-                if self._kernel.fill is not None:
-                    value = self._scalars.select(inside, value, self._number(self._kernel.fill))
-                self._finish(plane + k, row, column, value)
+    def _locate(self, entries: list[Value], row: Number) -> Callable[[Number, Number], None]:
+        """Finds where the pixels of a row are read, and keeps that for the whole row.
+
+        Reading is slow to begin, so it must not wait for these computations.
+        """
+
+        def step(column: Number, slot: Number) -> None:
+            across, down = self._places(entries, row, column)
+            left, part_x = self._corner(across, self._width)
+            top, part_y = self._corner(down, self._height)
+            if self._kernel.fill is not None:
+                inside = self._inside(across, down)
+                part_y = self._scalars.select(inside, part_y, self._number(OUTSIDE))
+            self._keep(self._offset, slot, self._offsets(left, top))
+            self._keep(self._part_x, slot, part_x)
+            self._keep(self._part_y, slot, part_y)
+
+        return step
+
+    def _blend(self, row: Number) -> Callable[[Number, Number], None]:
+        """Reads the pixels that `_locate` has found, and computes the results."""
+
+        def step(column: Number, slot: Number) -> None:
+            part_x, part_y = self._kept(self._part_x, slot), self._kept(self._part_y, slot)
+            inside = self._scalars.compare("ge", part_y, self._number(0))
+            for plane in range(self._planes // self._together):
+                above, below = self._pairs(slot, plane)
+                for k in range(self._together):
+                    value = self._between(
+                        self._along(above, k, part_x), self._along(below, k, part_x), part_y
+                    )
+                    if self._kernel.fill is not None:
+                        fill = self._number(self._kernel.fill)
+                        value = self._scalars.select(inside, value, fill)
+                    self._finish(plane + k, row, column, value)
+
+        return step
+
+    def _keep(self, room: str, slot: Number, value: Value) -> None:
+        place = self.function.address(room, self.function.multiply(slot, self._lanes * 4))
+        self.function.do(f"store {value.type} {value.text}, ptr {place}")
+
+    def _kept(self, room: str, slot: Number) -> Value:
+        place = self.function.address(room, self.function.multiply(slot, self._lanes * 4))
+        text = self.function.let(f"load <{self._lanes} x float>, ptr {place}")
+        return Value(text, DType.F32, self._lanes)
 
     def _places(self, entries: list[Value], row: Number, column: Number) -> tuple[Value, Value]:
         """The place in the input of each pixel: across and down."""
@@ -160,40 +198,41 @@ class _Generator:
         pixel = scalars.binary("min", scalars.unary("floor", near), self._number(size - 2))
         return pixel, scalars.binary("sub", near, pixel)
 
-    def _offsets(self, left: Value, top: Value) -> list[str]:
-        """Memory that holds the byte offsets of each lane's pair, above and below."""
+    def _offsets(self, left: Value, top: Value) -> Value:
+        """The byte offset of each lane's upper pair."""
         scalars, lanes = self._scalars, self._lanes
         pixel = self._together * self._source.type.bytes
         line = self._strides[1] * self._source.type.bytes
         if self._height * line < EXACT:
             across = scalars.binary("mul", left, self._number(pixel))
             place = scalars.intrinsic("fma", top, self._number(line), across)
-            first = scalars.cast(place, DType.I32, saturate=False)
-        else:
-            x, y = (scalars.cast(value, DType.I32, saturate=False) for value in (left, top))
-            across = scalars.binary("mul", x, constant_value(pixel, DType.I32, lanes))
-            down = scalars.binary("mul", y, constant_value(line, DType.I32, lanes))
-            first = scalars.binary("add", down, across)
-        second = scalars.binary("add", first, constant_value(line, DType.I32, lanes))
-        return [self._stored(value) for value in (first, second)]
+            return scalars.cast(place, DType.I32, saturate=False)
+        x, y = (scalars.cast(value, DType.I32, saturate=False) for value in (left, top))
+        across = scalars.binary("mul", x, constant_value(pixel, DType.I32, lanes))
+        down = scalars.binary("mul", y, constant_value(line, DType.I32, lanes))
+        return scalars.binary("add", down, across)
 
-    def _stored(self, value: Value) -> str:
-        """Puts a vector into memory: reading it lane by lane is quicker than taking it apart."""
-        place = self.function.alloca(value.type)
-        self.function.do(f"store volatile {value.type} {value.text}, ptr {place}")
-        return place
+    def _pairs(self, slot: Number, plane: int) -> tuple[list[Value], list[Value]]:
+        """The upper and the lower pair of each lane."""
+        function = self.function
+        size = self._source.type.bytes
+        base = function.address(f"%b{self._kernel.source}", plane * self._strides[0] * size)
+        start = function.address(self._offset, function.multiply(slot, self._lanes * 4))
+        addresses = []
+        for lane in range(self._lanes):
+            offset = function.let(f"load i32, ptr {function.address(start, lane * 4)}")
+            position = function.let(f"zext i32 {offset} to i64")
+            addresses.append(function.address(base, position))
+        line = self._strides[1] * size
+        below = [function.address(address, line) for address in addresses]
+        return self._gather(addresses), self._gather(below)
 
-    def _pairs(self, offsets: str, plane: int) -> list[Value]:
+    def _gather(self, addresses: list[str]) -> list[Value]:
         """The eight bytes of each lane's pair as two vectors of i32: low and high half."""
         function, lanes = self.function, self._lanes
-        size = self._strides[0] * self._source.type.bytes
-        base = function.address(f"%b{self._kernel.source}", plane * size)
         wide, vector = "poison", f"<{lanes} x i64>"
-        for lane in range(lanes):
-            place = function.address(offsets, lane * 4)
-            offset = function.let(f"load volatile i32, ptr {place}")
-            position = function.let(f"zext i32 {offset} to i64")
-            pair = function.let(f"load i64, ptr {function.address(base, position)}, align 1")
+        for lane, address in enumerate(addresses):
+            pair = function.let(f"load i64, ptr {address}, align 1")
             wide = function.let(f"insertelement {vector} {wide}, i64 {pair}, i64 {lane}")
         both = function.let(f"bitcast {vector} {wide} to <{2 * lanes} x i32>")
         return [self._every_second(both, start) for start in (0, 1)]
