@@ -7,6 +7,8 @@ cache. It may hold the weights a second time, as one program has them in memory,
 from __future__ import annotations
 
 import json
+import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -28,6 +30,8 @@ MAX_MANIFEST = 1 << 20
 MAX_PROGRAM = 1 << 27
 MAX_WEIGHTS = 1 << 34
 MAX_REASON = 500  # characters of what a library says about a damaged file
+
+_LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, and how long name and extra field are
 
 _MANIFEST, _PROGRAM, _WEIGHTS, _CONSTANTS, _IMAGE = (
     "manifest.json",
@@ -132,26 +136,29 @@ class ArtifactFile:
             info = archive.getinfo(_IMAGE)
             if info.file_size != memory.nbytes or info.compress_type != zipfile.ZIP_STORED:
                 return False
-            return _fill(archive, info, memory)
+            return _fill(self.path, info, memory)
 
     def _read(self, name: str, limit: int) -> bytes:
         with self._reading(), zipfile.ZipFile(self.path) as archive:
             return _member(archive, name, limit)
 
     def _arrays(self, name: str) -> Mapping[str, Array]:
+        from safetensors import SafetensorError
         from safetensors.numpy import load
 
         with self._reading():
-            return load(self._read(name, MAX_WEIGHTS))
+            content = self._read(name, MAX_WEIGHTS)
+            try:
+                return load(content)
+            except SafetensorError as error:
+                raise ValueError(str(error)) from error
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
         """Turns whatever the libraries raise on damaged files into one diagnostic."""
-        from safetensors import SafetensorError
-
         damage = (
             OSError, EOFError, LookupError, ValueError, TypeError, ArithmeticError, RuntimeError,
-            zipfile.BadZipFile, zlib.error, SafetensorError,
+            zipfile.BadZipFile, zlib.error, struct.error,
         )  # fmt: skip
         try:
             yield
@@ -161,17 +168,24 @@ class ArtifactFile:
             raise _damaged(self.path, str(error)) from error
 
 
-def _fill(archive: zipfile.ZipFile, info: zipfile.ZipInfo, memory: memoryview) -> bool:
-    """Reads a member into memory; the archive checks its sum at the end."""
-    done = 0
-    with archive.open(info) as stream:
+def _fill(path: str | Path, info: zipfile.ZipInfo, memory: memoryview) -> bool:
+    """Reads a member that is not packed straight into memory, and checks its sum."""
+    with open(path, "rb") as stream:
+        stream.seek(info.header_offset)
+        header = stream.read(_LOCAL_HEADER.size)
+        signature, name_bytes, extra_bytes = _LOCAL_HEADER.unpack(header)
+        if signature != b"PK\x03\x04":
+            raise zipfile.BadZipFile(f"{info.filename} has no header")
+        stream.seek(name_bytes + extra_bytes, os.SEEK_CUR)
+        done = 0
         while done < memory.nbytes:
-            part = stream.read(min(1 << 20, memory.nbytes - done))
-            if not part:
-                return False
-            memory[done : done + len(part)] = part
-            done += len(part)
-        return not stream.read(1)
+            count = stream.readinto(memory[done:])
+            if not count:
+                raise zipfile.BadZipFile(f"{info.filename} ends early")
+            done += count
+    if zlib.crc32(memory) != info.CRC:
+        raise zipfile.BadZipFile(f"{info.filename} has a wrong sum")
+    return True
 
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:

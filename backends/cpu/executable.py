@@ -36,7 +36,7 @@ class CpuExecutable:
         self.object_code = object_code
         self._code = code
         self._pool = pool
-        self._weights = allocate(interface.weight_bytes + SLACK)
+        self._weights = allocate(interface.weight_bytes + SLACK, touched=False)
         self._barrier = _aligned(interface.arena_bytes + SLACK)
         stamps = 8 * (len(interface.steps) + 1)
         self._weight_address = self._weights.ctypes.data

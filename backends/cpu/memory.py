@@ -16,8 +16,13 @@ Bytes = NDArray[np.uint8]
 HUGE_PAGE = 2 << 20
 
 
-def allocate(size: int) -> Bytes:
-    """Returns zeroed memory of at least `size` bytes, aligned to 64 bytes or more."""
+def allocate(size: int, touched: bool = True) -> Bytes:
+    """Returns zeroed memory of at least `size` bytes, aligned to 64 bytes or more.
+
+    Args:
+        size: How many bytes.
+        touched: Whether its pages are made now; whoever fills it at once need not.
+    """
     rounded = max(-(-size // HUGE_PAGE) * HUGE_PAGE, HUGE_PAGE) if size > HUGE_PAGE else 1 << 16
     rounded = max(rounded, -(-size // mmap.PAGESIZE) * mmap.PAGESIZE)
     extra = HUGE_PAGE if rounded >= HUGE_PAGE else 0
@@ -27,7 +32,8 @@ def allocate(size: int) -> Bytes:
     array = np.frombuffer(region, np.uint8)
     start = -array.ctypes.data % HUGE_PAGE if extra else 0
     used = array[start : start + rounded]
-    used.fill(0)
+    if touched:
+        used.fill(0)
     return used
 
 
