@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from dhc.errors import ArgumentError, DhcError, Diagnostic
 from dhc.ir.graph import Array, Graph
@@ -24,6 +24,7 @@ from dhc.passes.manager import (
     run_passes,
 )
 from dhc.passes.prepare import split_prepare
+from dhc.runtime.memory import Bytes
 
 log = logging.getLogger("dhc")
 
@@ -61,6 +62,18 @@ class Source:
     def text(self) -> str:
         """The main file."""
         return next(iter(self.files.values()))
+
+
+@runtime_checkable
+class Adopting(Protocol):
+    """An executable that can take its weights as one block of memory."""
+
+    @property
+    def weight_image(self) -> memoryview:
+        """All weights as they lie in memory."""
+
+    def adopt(self, memory: Bytes, size: int) -> bool:
+        """Takes such a block of `size` bytes, with slack after it, unless the size is wrong."""
 
 
 class Executable(Protocol):

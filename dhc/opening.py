@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dhc.backends.base import Adopting
 from dhc.cached import entry_name, restore
 from dhc.runtime.artifact import ArtifactFile
 from dhc.runtime.program import Content, Program, Specialised
@@ -18,6 +19,7 @@ def open_program(path: str | Path) -> Program:
         DhcError: if the file is damaged or its target is not available.
     """
     file = ArtifactFile(path)
+    reading = file.start_image()
     backend = make_backend(file.target)
     name = entry_name(file.text, file.target, backend)
     restored = None if wants_fresh() else restore(name, backend)
@@ -26,8 +28,12 @@ def open_program(path: str | Path) -> Program:
 
         return compile_graph(file.graph, file.target, parameters=file.weights, foreign=True)
     executable = restored.compiled.executable
-    memory: memoryview | None = getattr(executable, "weight_image", None)
-    loaded = memory is not None and file.read_image(name, memory)
+    loaded = (
+        reading is not None
+        and reading.program == name
+        and isinstance(executable, Adopting)
+        and executable.adopt(reading.result(), reading.size)
+    )
     made = Specialised(restored.compiled.prepare, executable, loaded)
     content = Content(restored.inputs, lambda: file.graph, lambda: file.weights, name)
     return Program(content, file.target, lambda _: made)

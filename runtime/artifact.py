@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import threading
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ from dhc.errors import DhcError, Diagnostic
 from dhc.ir.graph import Array, Graph
 from dhc.ir.verify import InternalError
 from dhc.runtime.data.files import atomic_writer
+from dhc.runtime.memory import SLACK, Bytes, allocate
 from dhc.runtime.parameters import check_values
 
 VERSION = 1
@@ -106,7 +108,7 @@ class ArtifactFile:
     @cached_property
     def text(self) -> str:
         """The text of the program."""
-        with self._reading():
+        with self.reading():
             return self._read(_PROGRAM, MAX_PROGRAM).decode("utf-8")
 
     @cached_property
@@ -124,29 +126,26 @@ class ArtifactFile:
         """Parameters by path: exactly those of the program."""
         return check_values(self.graph.params, self._arrays(_WEIGHTS))
 
-    def read_image(self, program: str, memory: memoryview) -> bool:
-        """Fills memory with the weights as a program has them.
-
-        Returns:
-            Whether the file has them for this program and this size.
-        """
-        if self._manifest.get("image_of") != program:
-            return False
-        with self._reading(), zipfile.ZipFile(self.path) as archive:
+    def start_image(self) -> ImageReading | None:
+        """Begins to read the weights as a program has them in memory, if the file has them."""
+        name = self._manifest.get("image_of")
+        if not name or not isinstance(name, str):
+            return None
+        with self.reading(), zipfile.ZipFile(self.path) as archive:
             info = archive.getinfo(_IMAGE)
-            if info.file_size != memory.nbytes or info.compress_type != zipfile.ZIP_STORED:
-                return False
-            return _fill(self.path, info, memory)
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size > MAX_WEIGHTS:
+            return None
+        return ImageReading(self, name, info)
 
     def _read(self, name: str, limit: int) -> bytes:
-        with self._reading(), zipfile.ZipFile(self.path) as archive:
+        with self.reading(), zipfile.ZipFile(self.path) as archive:
             return _member(archive, name, limit)
 
     def _arrays(self, name: str) -> Mapping[str, Array]:
         from safetensors import SafetensorError
         from safetensors.numpy import load
 
-        with self._reading():
+        with self.reading():
             content = self._read(name, MAX_WEIGHTS)
             try:
                 return load(content)
@@ -154,7 +153,7 @@ class ArtifactFile:
                 raise ValueError(str(error)) from error
 
     @contextmanager
-    def _reading(self) -> Iterator[None]:
+    def reading(self) -> Iterator[None]:
         """Turns whatever the libraries raise on damaged files into one diagnostic."""
         damage = (
             OSError, EOFError, LookupError, ValueError, TypeError, ArithmeticError, RuntimeError,
@@ -168,7 +167,45 @@ class ArtifactFile:
             raise _damaged(self.path, str(error)) from error
 
 
-def _fill(path: str | Path, info: zipfile.ZipInfo, memory: memoryview) -> bool:
+class ImageReading:
+    """Reads weights in a thread of its own, while the program is made ready.
+
+    Args:
+        file: The artifact.
+        program: The name of the program that has its weights so.
+        info: The member that holds them.
+    """
+
+    def __init__(self, file: ArtifactFile, program: str, info: zipfile.ZipInfo) -> None:
+        self.program = program
+        self.size = info.file_size
+        self._file = file
+        self._info = info
+        self._error: Exception | None = None
+        self._memory = allocate(info.file_size + SLACK, touched=False)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            _fill(self._file.path, self._info, self._memory[: self._info.file_size].data)
+        except Exception as error:
+            self._error = error
+
+    def result(self) -> Bytes:
+        """Waits for the end and returns the memory, which has slack after the weights.
+
+        Raises:
+            DhcError: if the file is damaged.
+        """
+        self._thread.join()
+        with self._file.reading():
+            if self._error is not None:
+                raise self._error
+        return self._memory
+
+
+def _fill(path: str | Path, info: zipfile.ZipInfo, memory: memoryview) -> None:
     """Reads a member that is not packed straight into memory, and checks its sum."""
     with open(path, "rb") as stream:
         stream.seek(info.header_offset)
@@ -185,7 +222,6 @@ def _fill(path: str | Path, info: zipfile.ZipInfo, memory: memoryview) -> bool:
             done += count
     if zlib.crc32(memory) != info.CRC:
         raise zipfile.BadZipFile(f"{info.filename} has a wrong sum")
-    return True
 
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dhc.backends.base import Executable, Target, expect_input
+from dhc.backends.base import Adopting, Executable, Target, expect_input
 from dhc.errors import ArgumentError
 from dhc.ir.graph import Array, Graph
 from dhc.ir.size import Expr, Size, Symbol, substitute, symbols
@@ -142,7 +142,9 @@ class Program:
     def _weight_image(self) -> memoryview | None:
         """The weights as the only executable has them in memory, if it can tell."""
         only = self._cache.get(())
-        return None if only is None else getattr(only.executable, "weight_image", None)
+        if only is None or not isinstance(only.executable, Adopting):
+            return None
+        return only.executable.weight_image
 
     def _remember(self, form: Form | None, bindings: Bindings) -> None:
         """Keeps which sizes the arrays of a call have, so the next such call is not checked."""

@@ -12,12 +12,11 @@ from dhc.backends.base import expect_input
 from dhc.backends.cpu.calling import FIRST_ARRAY, barrier_bytes
 from dhc.backends.cpu.interface import Interface, Port
 from dhc.backends.cpu.jit import Code
-from dhc.backends.cpu.memory import ArenaPool, Bytes, allocate
 from dhc.backends.cpu.pool import Pool
 from dhc.ir.graph import Array
 from dhc.lower.memory import ALIGNMENT
+from dhc.runtime.memory import SLACK, ArenaPool, Bytes, allocate
 
-SLACK = 256  # bytes after a block that vector reads may touch
 OVERREAD = 8  # bytes after a caller's array that reads of pairs may touch
 
 
@@ -36,10 +35,9 @@ class CpuExecutable:
         self.object_code = object_code
         self._code = code
         self._pool = pool
-        self._weights = allocate(interface.weight_bytes + SLACK, touched=False)
+        self._weights: Bytes | None = None
         self._barrier = _aligned(interface.arena_bytes + SLACK)
         stamps = 8 * (len(interface.steps) + 1)
-        self._weight_address = self._weights.ctypes.data
         self._inputs = [_Form(port) for port in interface.inputs]
         self._outputs = [_Form(port) for port in interface.outputs]
         count = FIRST_ARRAY + len(self._inputs) + len(self._outputs)
@@ -48,7 +46,24 @@ class CpuExecutable:
 
     def load(self, weights: Mapping[str, Array]) -> None:
         for port in self.interface.weights:
-            _write(self._weights[port.start :], port, weights[port.label])
+            _write(self._block[port.start :], port, weights[port.label])
+
+    def adopt(self, memory: Bytes, size: int) -> bool:
+        """Takes memory that holds all weights as they must lie, `size` bytes and then slack.
+
+        Returns:
+            Whether it has that size; else nothing is taken.
+        """
+        if size != self.interface.weight_bytes or memory.size < size + SLACK:
+            return False
+        self._weights = memory
+        return True
+
+    @property
+    def _block(self) -> Bytes:
+        if self._weights is None:
+            self._weights = allocate(self.interface.weight_bytes + SLACK, touched=False)
+        return self._weights
 
     @property
     def code(self) -> Code:
@@ -58,12 +73,12 @@ class CpuExecutable:
     @property
     def weight_address(self) -> int:
         """Where the weights begin, now and after every `load`."""
-        return int(self._weights.ctypes.data)
+        return int(self._block.ctypes.data)
 
     @property
     def weight_image(self) -> memoryview:
-        """All weights as they lie in memory; whoever fills it in need not call `load`."""
-        return self._weights[: self.interface.weight_bytes].data
+        """All weights as they lie in memory."""
+        return self._block[: self.interface.weight_bytes].data
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         given = [form.given(inputs[form.port.label]) for form in self._inputs]
@@ -90,7 +105,7 @@ class CpuExecutable:
     def _bases(self, arena: Bytes, arrays: list[Array]) -> ctypes.Array[ctypes.c_void_p]:
         start = arena.ctypes.data
         addresses = [array.ctypes.data for array in arrays]
-        return self._addresses(start, self._weight_address, start + self._barrier, *addresses)
+        return self._addresses(start, self.weight_address, start + self._barrier, *addresses)
 
 
 class _Form:

@@ -9,11 +9,12 @@ import numpy as np
 from numba import literal_unroll, njit, types
 
 from dhc.backends.cpu.calling import FIRST_ARRAY, barrier_bytes
-from dhc.backends.cpu.executable import SLACK, CpuExecutable
+from dhc.backends.cpu.executable import CpuExecutable
 from dhc.backends.cpu.interface import Port
 from dhc.backends.cpu.jit import RunFunction
 from dhc.ir.graph import Array
 from dhc.lower.memory import ALIGNMENT
+from dhc.runtime.memory import SLACK
 
 NjitFunction = Callable[[tuple[Array, ...]], None]
 

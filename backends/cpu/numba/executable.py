@@ -14,13 +14,13 @@ import numba
 import numpy as np
 
 from dhc.backends.base import Source
-from dhc.backends.cpu.memory import ArenaPool
 from dhc.backends.cpu.numba.module import ENTRY, array_slots
 from dhc.backends.cpu.numba.printer import is_parallel, python_name
 from dhc.backends.grid import as_slot, weight_of
 from dhc.ir.graph import Array
 from dhc.ir.kernel import Kernel
 from dhc.lower.plan import Slot
+from dhc.runtime.memory import ArenaPool
 
 _parallel_region = threading.Lock()
 """Numba's workers serve one program at a time; not all of its threading layers can wait."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Bytes = NDArray[np.uint8]
 
 HUGE_PAGE = 2 << 20
+SLACK = 256  # bytes after a block that vector reads may touch
 
 
 def allocate(size: int, touched: bool = True) -> Bytes:
