@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 
 import dhc
 from dhc.backends.base import Backend, Restored, Target
@@ -41,11 +42,20 @@ def restore(name: str, backend: Backend) -> Restored | None:
 @cache
 def _compiler() -> str:
     """The version, and a digest of the files, which change more often while dhc is developed."""
-    digest = hashlib.sha256()
-    root = Path(dhc.__file__).parent
-    for folder in (root, root / "backends", root / "runtime", root / "grammar"):
-        for path in sorted(folder.rglob("*")):
-            if path.suffix in (".py", ".h"):
-                status = path.stat()
-                digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}".encode())
-    return f"dhc {version('dhc')} {digest.hexdigest()}"
+    root = os.path.dirname(os.path.abspath(dhc.__file__))
+    folders = [root, *(os.path.join(root, name) for name in ("backends", "runtime", "grammar"))]
+    found = sorted(line for folder in folders for line in _files(folder))
+    digest = hashlib.sha256("\n".join(found).encode("utf-8")).hexdigest()
+    return f"dhc {version('dhc')} {digest}"
+
+
+def _files(folder: str) -> Iterator[str]:
+    """The sources in a folder with their sizes and times; links to folders are not followed."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name != "__pycache__":
+                    yield from _files(entry.path)
+            elif entry.name.endswith((".py", ".h")):
+                status = entry.stat()
+                yield f"{entry.name} {status.st_size} {status.st_mtime_ns}"

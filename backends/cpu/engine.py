@@ -12,6 +12,7 @@ from dhc.backends.cpu.executable import CpuExecutable
 from dhc.backends.cpu.features import host_isa
 from dhc.backends.cpu.interface import Interface, interface_of
 from dhc.backends.cpu.jit import compile_object, link, version
+from dhc.backends.cpu.pages import release_compiler
 from dhc.backends.cpu.pool import make_pool
 from dhc.backends.cpu.snapshot import Snapshot, pack, unpack
 from dhc.ir.graph import Graph
@@ -79,6 +80,7 @@ class LlvmEngine(StagedBackend):
             return parse_graph(found.prepare)
 
         executable = self._executable(found.interface, found.code)
+        release_compiler()
         inputs = {port.label: port.type for port in found.interface.inputs}
         return Restored(Compiled(prepare, executable), inputs)
 
