@@ -40,6 +40,13 @@ class Source:
         return self.program.pipelines
 
     @property
+    def configurations(self) -> dict[str, str]:
+        """What is no graph yet: the kind of each train, target, study and app, by name."""
+        kinds = {"train": self.program.trains, "target": self.program.targets}
+        kinds |= {"study": self.program.studies, "app": self.program.apps}
+        return {name: kind for kind, names in kinds.items() for name in names}
+
+    @property
     def targets(self) -> tuple[str, ...]:
         """The names of its targets."""
         return self.program.targets

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import dhc.ops  # noqa: F401  (registers the operators)
-from dhc.backends.base import Target
-from dhc.driver import compile_graph
+from dhc.backends.base import StagedBackend, Target
+from dhc.driver import COMMON_PASSES, compile_graph
 from dhc.ir.evaluate import evaluate
 from dhc.ir.graph import Graph, Input, Node
 from dhc.ir.scalar import Buffer, Scalar
@@ -21,6 +21,8 @@ from dhc.ir.types import DType, Tensor
 from dhc.lower.to_kernels import BufferOperand, row_major
 from dhc.ops.base import Array, Composite, Elementwise, Operator, axis_variable, operators, run
 from dhc.ops.sample import Sample
+from dhc.passes.manager import run_passes
+from dhc.targets import make_backend
 
 MADE_BY_PASSES = {"region"}
 BACKENDS = {
@@ -205,3 +207,21 @@ def test_backend_agrees_with_numpy(backend: str, name: str) -> None:
     type: Tensor = SAMPLES[name].op.infer(*SAMPLES[name].types)
     assert result.dtype == type.dtype.numpy
     _check(result, _expected(name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ["sm_75", "sm_80", "sm_90"])
+@pytest.mark.parametrize("first", [batch[0] for batch in _batches()])
+def test_cuda_compiles_every_operator(first: str, architecture: str) -> None:
+    """All samples of a batch as one translation unit, with NVIDIA's compiler and no GPU."""
+    pytest.importorskip("cuda.bindings.nvrtc")
+    from dhc.backends.cuda.nvrtc import compile_offline
+
+    names = next(batch for batch in _batches() if batch[0] == first)
+    nodes = {name: _inputs(name) for name in names}
+    outputs = tuple((name.replace("-", "_"), SAMPLES[name].op(*nodes[name])) for name in names)
+    graph = Graph("ops", tuple(n for each in nodes.values() for n in each), outputs)
+    backend = make_backend(Target("cuda"))
+    assert isinstance(backend, StagedBackend)
+    source = backend.lower(run_passes(graph, COMMON_PASSES)).source
+    assert compile_offline(source.text, architecture).startswith(b"\x7fELF")

@@ -52,6 +52,12 @@ def choose_entry(source: Source, name: str) -> str:
         return name
     if not name and (len(source.models) == 1 or len(entries) == 1):
         return entries[0]
+    kind = source.configurations.get(name, "")
+    if kind:
+        text = (
+            f"'{name}' is {'an' if kind == 'app' else 'a'} {kind}; only models and pipelines run."
+        )
+        raise _fail("not-yet", text, "`dhc explain FILE NAME` shows what it says")
     listed = ", ".join(entries) or "none"
     if not name:
         raise _fail("no-entry", "Say which model or pipeline is meant.", f"it has {listed}")

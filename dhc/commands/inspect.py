@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
-from dhc.api import Model
+from dhc.api import Model, Source, load
 from dhc.commands.entries import (
     Request,
     check_size_names,
@@ -18,7 +18,9 @@ from dhc.commands.entries import (
 from dhc.commands.report import print_json, print_table, quantity
 from dhc.draw import draw
 from dhc.explain import explain
+from dhc.frontend import ast, format_text
 from dhc.frontend.parse import parse
+from dhc.frontend.render import render_configured
 from dhc.passes.bind_sizes import bind_sizes
 from dhc.runtime.data.files import atomic_writer
 from dhc.source import Span, read_source
@@ -30,6 +32,10 @@ def explain_entry(request: Request, at: str, target: str, shapes: Sequence[str])
     if at == "ast":
         print("\n".join(_tree(parse(read_source(request.file)))))
         return 0
+    found = load(request.file)
+    if request.entry in found.configurations:
+        print(_configuration(found, request.entry), end="")
+        return 0
     source, model = open_entry(request)
     sizes = parse_shapes(shapes)
     if at == "graph":
@@ -39,6 +45,16 @@ def explain_entry(request: Request, at: str, target: str, shapes: Sequence[str])
         require_sizes(model, sizes)
     print(explain(model.graph, choose_target(source, target), sizes, at), end="")
     return 0
+
+
+def _configuration(source: Source, name: str) -> str:
+    """What a train, target or study says, defaults included; an app as it is written."""
+    kind = source.configurations[name]
+    if kind != "app":
+        return render_configured(source.program.configuration(name, kind))
+    items = source.program.tree.items
+    (app,) = (i for i in items if isinstance(i, ast.Definition) and i.name.text == name)
+    return format_text(f"dhm 1\n{app.span.text}\n").removeprefix("dhm 1\n").lstrip("\n")
 
 
 def _resolved(model: Model) -> str:

@@ -82,10 +82,10 @@ def _split(file: Path, arguments: Sequence[str]) -> tuple[str, Sequence[str]]:
     first, *rest = arguments
     if file.suffix != ".dhx":
         source = load(file)
-        if first in (*source.models, *source.pipelines):
+        if first in (*source.models, *source.pipelines, *source.configurations):
             if not rest:
                 raise _fail("no-input", f"Say on which image '{first}' should run.")
-            return first, rest
+            return choose_entry(source, first), rest
     return "", arguments
 
 

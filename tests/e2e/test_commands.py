@@ -93,6 +93,59 @@ def test_explain_prints_each_stage(stage: str) -> None:
     assert "conv" in _run("explain", RESNET, "ResNet18", "--at", stage, *SMALL)
 
 
+EXPERIMENT = """dhm 1
+model M() {
+    input ct: f32[N, 1, H, W]
+    output p = ct -> conv(1, kernel=3, pad=1) -> sigmoid()
+}
+train lung {
+    model = M()
+    data = dataset("lung.yml")
+    loss = mse(out.p, data.m)
+    optimizer = adam(lr=cosine(1e-3 .. 1e-5, warmup=500))
+    epochs = 2
+}
+target edge {
+    backend = fpga(part="xczu9eg")
+}
+app nodules {
+    input ct: dicom_series(modality="CT")
+    output seg = ct -> M() -> threshold(0.5)
+}
+study best {
+    candidates = [lung]
+    split = by(patient)
+    select = max(val.auc)
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("lung", "optimizer = adam(lr=cosine(lr=0.001 .. 1e-05, warmup=500), beta1=0.9"),
+        ("lung", "loss = mse(out.p, data.m)"),
+        ("edge", 'backend = fpga(part="xczu9eg")'),
+        ("nodules", "output seg = ct -> M() -> threshold(0.5)"),
+        ("best", "select = max(val.auc)"),
+    ],
+)
+def test_explain_prints_experiments_with_their_defaults(
+    tmp_path: Path, name: str, line: str
+) -> None:
+    file = tmp_path / "experiment.dhm"
+    file.write_text(EXPERIMENT)
+    assert line in _run("explain", str(file), name)
+    assert "M: " not in _run("check", str(file))
+
+
+@pytest.mark.parametrize("name", ["lung", "nodules", "best"])
+def test_what_cannot_run_yet_says_so(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "experiment.dhm"
+    file.write_text(EXPERIMENT)
+    assert "only models and pipelines run" in _fail("run", str(file), name, "missing.png")
+
+
 def test_explain_prints_the_syntax_without_an_entry() -> None:
     assert "Definition" in _run("explain", RESNET, "--at", "ast")
 
