@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -226,7 +226,7 @@ def _read_nifti(path: Path) -> Image:
             "missing-library", "NIfTI needs the extra 'formats'.", "pip install dhc[formats]"
         ) from error
     try:
-        volume = nibabel.load(path)
+        volume: Any = nibabel.load(path)  # its classes say nothing of volumes
         _check_elements(path, int(np.prod(volume.shape, dtype=object)))
         values = np.asarray(volume.dataobj, np.float32)
         spacing = tuple(float(v) for v in volume.header.get_zooms()[:3])
