@@ -43,7 +43,8 @@ def make_backend(target: Target) -> Backend:
         kind = backend.options.get(name)
         if kind is None:
             raise _unknown_option(target.backend, name, list(backend.options))
-        if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+        accepted = (int, float) if kind is float else kind
+        if not isinstance(value, accepted) or (kind is not bool and isinstance(value, bool)):
             text = f"The option '{name}' of '{target.backend}' is a {kind.__name__}, not {value!r}."
             raise _fail("target-option", text)
     if target.precision not in backend.precisions:

@@ -6,7 +6,7 @@ a program. C-simulation proves the arithmetic of the C++, not what a vendor tool
 
 Options of the target:
     part: The device, as Vitis names it.
-    clock_ns: The clock period to aim at.
+    clock: The clock to aim at, in Hz; a file may say `clock=200MHz`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class FpgaBackend(StagedBackend):
     """Generates HLS C++."""
 
     name: ClassVar[str] = "fpga"
-    options: ClassVar[Mapping[str, type]] = {"part": str, "clock_ns": float}
+    options: ClassVar[Mapping[str, type]] = {"part": str, "clock": float}
 
     def check(self, graph: Graph) -> None:
         """Refuses element types that the printed C++ has not.

@@ -17,6 +17,7 @@ from dhc.ir.types import DType
 HEADER = "hls.h"
 DATA = "data"
 PART = "xcu250-figd2104-2L-e"  # Alveo U250
+CLOCK = 200e6  # Hz
 _EPSILON = {DType.F64: 2.0**-52, DType.F32: 2.0**-23}
 _SAFETY = 8  # how many roundings may add up, beyond the square root law
 
@@ -31,7 +32,7 @@ def project_files(design: Design, target: Target) -> Mapping[str, str]:
     words = {
         "top": design.top,
         "part": str(target.options.get("part", PART)),
-        "clock": str(target.options.get("clock_ns", 5)),
+        "clock": f"{1e9 / float(target.options.get('clock', CLOCK)):g}",
         "name": design.plan.name,
         "ports": _port_table(design),
         "kib": f"{design.on_chip_bytes / 1024:.1f}",

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from dhc.api import Source, load
 from dhc.commands.entries import choose_target
 from dhc.commands.report import print_json
 from dhc.errors import DhcError, Diagnostic, render, to_json
 from dhc.frontend import check, format_text
 from dhc.runtime.data.files import atomic_writer
 from dhc.source import read_source
-from dhc.targets import check_backend
+from dhc.targets import check_backend, make_backend
 
 
 def check_files(files: Sequence[Path], target: str, json: bool) -> int:
@@ -32,11 +34,10 @@ def check_files(files: Sequence[Path], target: str, json: bool) -> int:
 
 
 def _check_file(file: Path, target: str, found: list[Diagnostic]) -> dict[str, tuple[str, ...]]:
-    from dhc.api import load
-
     source = load(file)
     report = check(source.program)
     found += report.diagnostics
+    found += [problem for name in source.targets for problem in _check_target(source, name)]
     if target and not report.diagnostics:
         chosen = choose_target(source, target)
         for name in report.constraints:
@@ -45,6 +46,17 @@ def _check_file(file: Path, target: str, found: list[Diagnostic]) -> dict[str, t
             except DhcError as error:
                 found += [each for each in error.diagnostics if each not in found]
     return report.constraints
+
+
+def _check_target(source: Source, name: str) -> list[Diagnostic]:
+    """What is wrong with a target, at its backend's place; what comes later is no mistake."""
+    try:
+        make_backend(source.target(name))
+    except DhcError as error:
+        span = source.program.target(name).span
+        wrong = [each for each in error.diagnostics if each.code != "not-yet"]
+        return [replace(each, span=each.span or span) for each in wrong]
+    return []
 
 
 def _print_report(

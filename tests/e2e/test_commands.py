@@ -56,6 +56,41 @@ def test_help_loads_nothing_heavy(command: tuple[str, ...]) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+TARGETS = """dhm 1
+model M() {
+    input x: f32[N, 8]
+    output y = x -> relu()
+}
+target edge {
+    backend = fpga(part="xczu9eg", clock=200MHz)
+    quantize = int8(calibrate=128, per=channel)
+}
+target plain {
+    backend = fpga(part="xczu9eg", clock=200MHz)
+}
+"""
+
+
+def test_targets_of_a_file_are_checked(tmp_path: Path) -> None:
+    file = tmp_path / "targets.dhm"
+    file.write_text(TARGETS)
+    assert "good" in _run("check", str(file), "--target", "plain")
+    assert "quantization, which does not exist yet" in _fail("check", str(file), "--target", "edge")
+    file.write_text(TARGETS.replace("part=", "prt=").replace("    quantize", "    # quantize"))
+    text = _fail("check", str(file))
+    assert "targets.dhm:7:15" in text
+    assert "did you mean 'part'?" in text
+    file.write_text(TARGETS.replace("fpga(", "fpgaa("))
+    assert "did you mean 'fpga'?" in _fail("check", str(file))
+
+
+def test_the_clock_of_a_target_reaches_the_design(tmp_path: Path) -> None:
+    file, design = tmp_path / "targets.dhm", tmp_path / "design"
+    file.write_text(TARGETS.replace("200MHz", "250MHz"))
+    _run("compile", str(file), "M", "--target", "plain", "--shape", "N=1", "-o", str(design))
+    assert "create_clock -period 4\n" in (design / "vitis_hls.tcl").read_text()
+
+
 def test_check_names_what_sizes_must_be(tmp_path: Path) -> None:
     file = tmp_path / "half.dhm"
     file.write_text(
