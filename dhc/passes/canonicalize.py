@@ -7,10 +7,11 @@ Every rule keeps results bit by bit. So `x + 0.0` stays, since it turns -0.0 int
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from dhc.ir.graph import Graph, Literal_, Node
+from dhc.ops.conv import Conv
 from dhc.ops.dropout import Dropout
 from dhc.ops.elementwise import Add, Cast, Clip, Div, Mul, Neg, Pow, Sub, Where
 from dhc.ops.movement import Expand, Pad, Slice, Tile
@@ -74,6 +75,19 @@ def merge_slices(node: Node) -> Node | None:
 def drop_empty_padding(node: Node) -> Node | None:
     """pad(x) without any element => x."""
     return node.inputs[0] if node.type == node.inputs[0].type else None
+
+
+@_set.rule(Conv)
+def absorb_padding(node: Node) -> Node | None:
+    """conv(pad(x)) with zeros around the spatial axes => conv(x) with as much more padding."""
+    padded, conv = node.inputs[0], node.op
+    if not isinstance(conv, Conv) or not isinstance(padded.op, Pad):
+        return None
+    (batch, channels, *around), pad = padded.op.pads, padded.op
+    if pad.mode != "constant" or pad.value != 0 or any((*batch, *channels)):
+        return None
+    pads = tuple((a + c, b + d) for (a, b), (c, d) in zip(conv.pads, around, strict=True))
+    return replace(conv, pads=pads)(padded.inputs[0], *node.inputs[1:])
 
 
 @_set.rule(Expand)

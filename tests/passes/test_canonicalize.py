@@ -62,6 +62,16 @@ IDENTITIES: dict[str, Node] = {
     "slice of everything": Slice((0, 0, 0), (2, 3, 4), (1, 1, 1))(X),
     "slice in opposite order stays": Slice((1, 0, 0), (2, 3, 4), (-1, 1, 1))(X),
     "pad with nothing": Pad(((0, 0),) * 3)(X),
+    "convolution of padding": CONV(Pad(((0, 0), (0, 0), (1, 2), (0, 3)))(IMAGE), WEIGHT, BIAS),
+    "convolution of a border stays": CONV(
+        Pad(((0, 0), (0, 0), (1, 1), (1, 1)), "replicate")(IMAGE), WEIGHT
+    ),
+    "convolution of padding with ones stays": CONV(
+        Pad(((0, 0), (0, 0), (1, 1), (1, 1)), value=1.0)(IMAGE), WEIGHT
+    ),
+    "convolution of more channels stays": CONV(
+        Pad(((0, 0), (0, 3), (0, 0), (0, 0)))(IMAGE), Param("w6", Tensor(F32, (4, 6, 3, 3)))()
+    ),
     "expand to its own shape": Expand((2, 3, 4))(X),
     "tile once": Tile((1, 1, 1))(X),
     "concat of one": Concat(1)(X),
