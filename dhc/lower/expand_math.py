@@ -2,7 +2,8 @@
 
 Every generator prints the same text, so a network gives the same numbers on every target that
 rounds correctly and fuses where `Fma` says so. Results lie within 2 units in the last place of the
-exact value for exp, log, sin, cos and pow, and within 4 for tanh and erf. The polynomials rely on
+exact value for exp, log, sin, cos and pow, and within 4 for tanh and erf; sin and cos only up to
+1e5, beyond which neighbouring f32 numbers are a good part of a turn apart. The polynomials rely on
 IEEE arithmetic: a printer must not let its target reassociate, or assume that NaN cannot occur.
 
 f16 and bf16 values are computed in f32; f64 functions stay as they are.
