@@ -47,11 +47,18 @@ def isa() -> str:
     return host_isa().name
 
 
+def kind() -> str:
+    """Returns a short name of this kind of machine: its vector unit and who made it."""
+    words = processor().lower()
+    makers = [maker for maker in ("amd", "intel", "apple", "arm") if maker in words]
+    return "-".join((isa(), *makers[:1]))
+
+
 def describe(threads: int) -> dict[str, object]:
     """Returns what a reader needs to judge the numbers."""
     return {
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": processor(),
         "features": _features(),
         "isa": isa(),
         "cores": os.cpu_count(),
@@ -91,8 +98,8 @@ def _features() -> str:
     return " ".join(name for name in _FEATURES if features.get(name)) or "none"
 
 
-def _processor() -> str:
-    """The name that the processor gives itself; virtual machines may give another."""
+def processor() -> str:
+    """Returns the name that the processor gives itself; virtual machines may give another."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as stream:
             names = [line.split(":")[1].strip() for line in stream if line.startswith("model name")]

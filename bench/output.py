@@ -6,14 +6,14 @@ import argparse
 import json
 from pathlib import Path
 
-from bench.machine import isa
+from bench.machine import kind
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def add_output(parser: argparse.ArgumentParser, script: str) -> None:
     """Adds `--output [FILE]`; without a file it is the one in results/ for this kind of machine."""
-    default = RESULTS / f"{script}-{isa()}.json"
+    default = RESULTS / f"{script}-{kind()}.json"
     help = f"write JSON, to results/{default.name} if no file is named"
     parser.add_argument("--output", type=Path, nargs="?", const=default, metavar="FILE", help=help)
 
