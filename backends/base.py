@@ -77,10 +77,16 @@ class Adopting(Protocol):
 
 
 class Executable(Protocol):
-    """A built program: weights in, then as many calls as wanted. Calls may overlap in time."""
+    """A built program: weights in, then as many calls as wanted.
+
+    Calls may overlap in time, unless the program updates its own weights.
+    """
 
     def load(self, weights: Mapping[str, Array]) -> None:
         """Takes the weights by label; each has the logical shape of its slot."""
+
+    def read(self, labels: Sequence[str]) -> dict[str, Array]:
+        """Returns copies of weights as they are now, by label."""
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Runs once: arrays by input label in, arrays by output label out."""

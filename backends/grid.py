@@ -178,3 +178,8 @@ def weight_of(slot: Slot, weights: Sequence[str]) -> str:
     if slot.label not in weights:
         raise ValueError(f"There are no weights for '{slot.label}'.")
     return slot.label
+
+
+def weight_slots(plan: Plan) -> dict[str, Slot]:
+    """Returns the slots of the weights by label."""
+    return {slot.label: slot for slot in plan.by_role("weight")}

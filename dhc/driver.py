@@ -88,7 +88,8 @@ def compile_graph(
         return Specialised(compiled.prepare, compiled.executable)
 
     name = entry_name(print_graph(bound, origins=False), chosen, backend)
-    content = Content(input_types(bound), lambda: bound, lambda: values, name)
+    updated = tuple(path for path, _ in bound.updates)
+    content = Content(input_types(bound), lambda: bound, lambda: values, name, updated)
     return Program(content, chosen, build)
 
 

@@ -54,19 +54,22 @@ class Content:
         graph: Gives the graph before any pass.
         parameters: Gives the weights by path.
         name: What identifies the built program if it is of one size: see `weight_image`.
+        updated: Paths of the parameters that each call changes.
     """
 
     inputs: Inputs
     graph: Callable[[], Graph]
     parameters: Callable[[], Values]
     name: str = ""
+    updated: tuple[str, ...] = ()
 
 
 class Program:
     """A compiled graph with its parameters.
 
     Sizes that were left open are bound by the arrays of a call; the programs for the last few
-    bindings are kept.
+    bindings are kept. Calls may overlap in time; those of a program that updates its parameters
+    wait for each other.
 
     Args:
         content: What it is made from.
@@ -83,6 +86,8 @@ class Program:
         self._cache: OrderedDict[Bindings, Specialised] = OrderedDict()
         self._forms: dict[Form, Bindings] = {}
         self._lock = threading.Lock()
+        self._turn = threading.Lock()
+        self._holder: Specialised | None = None  # who has the newest updated parameters
         if not any(symbols(size) for type in self.inputs.values() for size in type.shape):
             self._specialised(())
 
@@ -108,11 +113,17 @@ class Program:
         if bindings is None:
             bindings = self._bindings(inputs)
             self._remember(form, bindings)
-        return self._specialised(bindings).executable(inputs)
+        specialised = self._specialised(bindings)
+        if not self._content.updated:
+            return specialised.executable(inputs)
+        with self._turn:
+            self._hand_over(specialised)
+            return specialised.executable(inputs)
 
     def parameters(self) -> dict[str, Array]:
         """Returns the parameters by path; changing the arrays changes nothing."""
-        return {path: value.copy() for path, value in self._values.items()}
+        with self._turn:
+            return copies(self._values) | self._state()
 
     def load_parameters(self, source: Values | str | Path) -> None:
         """Replaces all parameters by those of a mapping or a safetensors file.
@@ -122,8 +133,8 @@ class Program:
         """
         given = copies(source) if isinstance(source, Mapping) else read_safetensors(source)
         values = check_values(self.graph.params, given)
-        with self._lock:
-            self._replaced = values
+        with self._turn, self._lock:
+            self._replaced, self._holder = values, None
             for specialised in self._cache.values():
                 self._load(specialised)
 
@@ -134,6 +145,20 @@ class Program:
         image = self._weight_image()
         name = self._content.name if image is not None else ""
         write_artifact(path, Artifact(self.graph, self._values, self.target, image, name))
+
+    def _state(self) -> dict[str, Array]:
+        """The updated parameters as they are now."""
+        return self._holder.executable.read(self._content.updated) if self._holder else {}
+
+    def _hand_over(self, specialised: Specialised) -> None:
+        """Gives the updated parameters to the program for the sizes of this call."""
+        if self._holder is specialised:
+            return
+        if self._holder is not None:
+            state = self._state()
+            self._replaced = {**self._values, **state}
+            self._load(specialised)
+        self._holder = specialised
 
     @property
     def _values(self) -> Values:

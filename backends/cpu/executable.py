@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -47,6 +47,13 @@ class CpuExecutable:
     def load(self, weights: Mapping[str, Array]) -> None:
         for port in self.interface.weights:
             _write(self._block[port.start :], port, weights[port.label])
+
+    def read(self, labels: Sequence[str]) -> dict[str, Array]:
+        ports = {port.label: port for port in self.interface.weights}
+        return {
+            label: np.array(_view(self._block[ports[label].start :], ports[label]))
+            for label in labels
+        }
 
     def adopt(self, memory: Bytes, size: int) -> bool:
         """Takes memory that holds all weights as they must lie, `size` bytes and then slack.
@@ -149,8 +156,13 @@ def _aligned(size: int) -> int:
 
 def _write(memory: Bytes, port: Port, value: Array) -> None:
     """Copies a weight into memory as its strides say."""
+    _view(memory, port)[...] = value
+
+
+def _view(memory: Bytes, port: Port) -> Array:
+    """A weight as an array, wherever its strides say that it lies."""
     dtype = port.type.dtype.numpy
     whole = memory[: port.size * dtype.itemsize].view(dtype)
     strides = [stride * dtype.itemsize for stride in port.strides]
     shape = port.type.static_shape
-    np.lib.stride_tricks.as_strided(whole[port.offset :], shape, strides)[...] = value
+    return np.lib.stride_tricks.as_strided(whole[port.offset :], shape, strides)

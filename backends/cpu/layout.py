@@ -12,10 +12,12 @@ from typing import ClassVar
 
 from dhc.backends.cpu.packing import Pack, PackedConv, PackedDense
 from dhc.backends.cpu.transposed import PackedConvTranspose, PackTransposed
-from dhc.ir.graph import Graph, Input, Node, Param, topological, users
+from dhc.ir.graph import Constant, Graph, Input, Node, Param, topological, users
 from dhc.ir.rewrite import rebuild, transform
 from dhc.ir.scalar import Buffer
+from dhc.ops.base import Elementwise
 from dhc.ops.conv import Conv
+from dhc.ops.conv_grad import ConvWeightGrad
 from dhc.ops.elementwise import Cast
 from dhc.ops.region import Region
 from dhc.ops.shape import Concat, Copy
@@ -149,6 +151,7 @@ def _halo_sources(node: Node) -> list[Node]:
 class Layout:
     """The places of all computed tensors of a graph."""
 
+    images: frozenset[Node] = frozenset()
     places: dict[Node, Place] = field(default_factory=dict)
     halos: dict[Node, Halo] = field(default_factory=dict)  # by owner
 
@@ -161,9 +164,33 @@ class Layout:
         return Buffer(name, node.type.dtype, node.type.static_shape, strides)
 
 
-def is_image(node: Node) -> bool:
-    """Whether a tensor has channels and spatial axes: [N, C, ...]. Packed weights have not."""
-    return node.type.rank in (3, 4, 5) and not isinstance(node.op, (Pack, PackTransposed))
+def find_images(graph: Graph) -> frozenset[Node]:
+    """The tensors with channels and spatial axes, [N, C, ...]; weights and their gradients are none.
+
+    What is computed from weights element by element, such as their new values, lies as they do.
+    """
+    weights: set[Node] = set()
+    for node in topological(graph.roots):
+        if isinstance(node.op, (Param, Constant)) or _makes_weights(node, weights):
+            weights.add(node)
+    nodes = topological((*graph.inputs, *graph.roots))
+    return frozenset(n for n in nodes if n.type.rank in (3, 4, 5) and n not in weights)
+
+
+def _makes_weights(node: Node, weights: set[Node]) -> bool:
+    """Whether a step makes weights: packed ones, gradients, or elementwise of others."""
+    inside = topological(node.op.body.roots) if isinstance(node.op, Region) else (node,)
+    parts = [part for part in inside if part.inputs]
+    if any(isinstance(part.op, (Pack, PackTransposed, ConvWeightGrad)) for part in parts):
+        return True
+    if not all(_is_pointwise(part) for part in parts):
+        return False
+    same = [source for source in node.inputs if source.type.shape == node.type.shape]
+    return bool(same) and all(source in weights for source in same)
+
+
+def _is_pointwise(node: Node) -> bool:
+    return isinstance(node.op, (Elementwise, Copy))
 
 
 def is_channel_concat(node: Node) -> bool:
@@ -173,8 +200,8 @@ def is_channel_concat(node: Node) -> bool:
 
 def make_layout(graph: Graph) -> Layout:
     """Decides the place and halo of every computed tensor with spatial axes."""
-    layout = Layout()
-    order = [n for n in topological(graph.roots) if n.inputs and is_image(n)]
+    layout = Layout(find_images(graph))
+    order = [n for n in topological(graph.roots) if n.inputs and n in layout.images]
     outputs = set(graph.roots)
     for node in order:
         layout.places.setdefault(node, Place(node))

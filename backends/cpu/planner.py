@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 
 from dhc.backends.cpu.features import Isa
@@ -10,30 +10,31 @@ from dhc.backends.cpu.kernels.halo import HaloKernel
 from dhc.backends.cpu.kernels.match import native_kernel
 from dhc.backends.cpu.layout import (
     is_channel_concat,
-    is_image,
     make_layout,
     reads_pixels,
     weight_buffer,
 )
 from dhc.backends.cpu.schedule import CpuLoops
-from dhc.ir.graph import Constant, Graph, Input, Node, Param, topological, users
+from dhc.ir.graph import Constant, Graph, Input, Node, Param, users
 from dhc.ir.kernel import Kernel
 from dhc.ir.scalar import Buffer
 from dhc.lower.memory import Lifetime, place
 from dhc.lower.plan import Launch, Launchable, Plan, Role, Slot
-from dhc.lower.planner import identifier, kernel_stem, outputs_are_computed
+from dhc.lower.planner import buffers_of, identifier, kernel_stem, operand_names
+from dhc.lower.state import LEAVES, order_of, results_are_computed
 from dhc.lower.to_kernels import kernel_of, row_major
 from dhc.ops.shape import Copy
 
 
 def make_cpu_plan(graph: Graph, isa: Isa) -> Plan:
     """Returns the plan of a fused graph with static sizes."""
-    return _Planner(outputs_are_computed(graph), isa).plan()
+    return _Planner(results_are_computed(graph), isa).plan()
 
 
 class _Planner:
     def __init__(self, graph: Graph, isa: Isa) -> None:
         self._graph = graph
+        self._order = order_of(graph)
         self._isa = isa
         self._layout = make_layout(graph)
         self._readers = users(graph.roots)
@@ -45,23 +46,29 @@ class _Planner:
         self._make_slots()
 
     def plan(self) -> Plan:
-        for node in topological(self._graph.roots):
-            if isinstance(node.op, (Input, Param, Constant)):
+        for node in self._order.nodes:
+            if isinstance(node.op, LEAVES):
                 continue
             if is_channel_concat(node) and self._is_shared(node):
                 self._concat(node)
             else:
                 self._step(node)
+        for node, param in self._order.copied.items():
+            self._copy_state(node, param)
         slots = (*self._slots.values(), *self._extra)
-        placed, arena = _place(slots, self._steps)
+        placed, arena = _place(tuple(dict.fromkeys(slots)), self._steps)
         return Plan(identifier(self._graph.name), placed, tuple(self._steps), arena)
 
     # ---- slots ----------------------------------------------------------------------------------
 
     def _make_slots(self) -> None:
         outputs = {node: name for name, node in self._graph.outputs}
-        for node in (*self._graph.inputs, *topological(self._graph.roots)):
-            if node not in self._slots:
+        order = self._order
+        params = (*order.copied.values(), *order.in_place.values())
+        for node in (*self._graph.inputs, *params, *order.nodes):
+            if node in order.in_place:
+                self._slots[node] = self._slots[order.in_place[node]]
+            elif node not in self._slots:
                 self._slots[node] = self._slot(node, outputs.get(node))
         for node, slot in list(self._slots.items()):
             owner = self._layout.places[node].owner if node in self._layout.places else node
@@ -75,11 +82,11 @@ class _Planner:
                 slot = _dense(f"in_{identifier(label)}", label, node, "input")
                 return _by_pixels(slot) if self._is_picture(node) else slot
             case Param(label) | Constant(label):
-                buffer, size = weight_buffer(node, f"w{number}", self._readers[node])
+                buffer, size = weight_buffer(node, f"w{number}", self._readers.get(node, []))
                 return Slot(f"w{number}", label, node.type, "weight", buffer, size=size)
         if output is not None:
             return _dense(f"out_{identifier(output)}", output, node, "output")
-        if not is_image(node):
+        if node not in self._layout.images:
             return _dense(f"t{number}", "", node, "temporary")
         return self._image_slot(node, f"t{number}")
 
@@ -100,21 +107,24 @@ class _Planner:
     def _step(self, node: Node) -> None:
         slots = [self._slots[node], *(self._slots[source] for source in node.inputs)]
         self._zero_halo(node)
-        names = ("out", *(f"in{k}" for k in range(len(node.inputs))))
-        buffers = tuple(
-            replace(slot.buffer, name=name) for slot, name in zip(slots, names, strict=True)
-        )
+        buffers = buffers_of(slots)
         kernel = native_kernel(node, buffers, self._isa) or kernel_of(
             node, "", CpuLoops(self._isa.lanes), buffers, self._halos(node)
         )
         self._launch(kernel, kernel_stem(node), slots, node)
 
-    def _launch(self, kernel: Launchable, stem: str, slots: Iterable[Slot], node: Node) -> None:
+    def _launch(self, kernel: Launchable, stem: str, slots: Sequence[Slot], node: Node) -> None:
         key = replace(kernel, name="") if isinstance(kernel, Kernel) else kernel
         name = f"k{len(self._kernels)}_{stem}"
         known = self._kernels.setdefault(key, replace(kernel, name=name))  # type: ignore[type-var]
-        operands = tuple(slot.name for slot in slots)
-        self._steps.append(Launch(known, operands, self._graph.origin(node)))
+        self._steps.append(Launch(known, operand_names(slots), self._graph.origin(node)))
+
+    def _copy_state(self, node: Node, param: Node) -> None:
+        """Puts an update in its parameter's place, when nothing reads the old value any more."""
+        slots = [self._slots[param], self._slots[node]]
+        schedule = CpuLoops(self._isa.lanes)
+        kernel = kernel_of(Copy("state")(node), "", schedule, buffers_of(slots))
+        self._launch(kernel, "state", slots, node)
 
     def _halos(self, node: Node) -> tuple[tuple[int, ...], ...]:
         """The zeros around each input, by its logical axes."""
@@ -163,8 +173,7 @@ class _Planner:
         self._extra.append(piece)
         node = Copy("piece")(source)
         pair = [piece, self._slots[source]]
-        buffers = (replace(buffer, name="out"), replace(pair[1].buffer, name="in0"))
-        kernel = kernel_of(node, "", CpuLoops(self._isa.lanes), buffers)
+        kernel = kernel_of(node, "", CpuLoops(self._isa.lanes), buffers_of(pair))
         self._launch(kernel, "copy", pair, concat)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dhc.backends.base import Executable, Source
-from dhc.backends.grid import ARENA, as_slot, grid_launches, tool_missing, weight_of
+from dhc.backends.grid import ARENA, as_slot, grid_launches, tool_missing, weight_of, weight_slots
 from dhc.backends.keywords import mangle
 from dhc.ir.graph import Array
 
@@ -65,6 +65,13 @@ class GpuExecutable:
             slot.name: cupy.asarray(as_slot(slot, weights[weight_of(slot, list(weights))]))
             for slot in self._plan.by_role("weight")
         }
+
+    def read(self, labels: Sequence[str]) -> dict[str, Array]:
+        """Downloads weights."""
+        import cupy
+
+        names = weight_slots(self._plan)
+        return {label: cupy.asnumpy(self._weights[names[label].name]) for label in labels}
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         import cupy

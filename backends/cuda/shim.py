@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 
 import numpy as np
@@ -18,6 +18,7 @@ from dhc.backends.grid import (
     has_barrier,
     storage_bytes,
     weight_of,
+    weight_slots,
 )
 from dhc.backends.keywords import mangle
 from dhc.backends.native import load_library
@@ -46,6 +47,10 @@ class ShimExecutable:
             slot.name: as_slot(slot, np.asarray(weights[weight_of(slot, list(weights))])).copy()
             for slot in self._plan.by_role("weight")
         }
+
+    def read(self, labels: Sequence[str]) -> dict[str, Array]:
+        names = weight_slots(self._plan)
+        return {label: self._weights[names[label].name].copy() for label in labels}
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         memory = dict(self._weights)

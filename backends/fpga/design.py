@@ -75,13 +75,19 @@ def _port(slot: Slot, written: bool = False) -> Port:
 
 
 def _weight_ports(plan: Plan) -> list[Port]:
-    groups: dict[str, list[Slot]] = {}
+    """One port for all weights of a type, and one for those that the design updates."""
+    groups: dict[tuple[str, bool], list[Slot]] = {}
+    updated = plan.updated
     for slot in plan.by_role("weight"):
-        groups.setdefault(memory_type(slot.type.dtype), []).append(slot)
+        key = (memory_type(slot.type.dtype), slot.name in updated)
+        groups.setdefault(key, []).append(slot)
     return [
-        Port(f"weights_{kind}", kind, sum(slot.size for slot in slots), tuple(slots))
-        for kind, slots in groups.items()
-    ]
+        Port(
+            f"{'state' if written else 'weights'}_{kind}", kind,
+            sum(slot.size for slot in slots), tuple(slots), written,
+        )
+        for (kind, written), slots in groups.items()
+    ]  # fmt: skip
 
 
 # ---- text -------------------------------------------------------------------------------------

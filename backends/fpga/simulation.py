@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -37,12 +37,26 @@ class SimulationExecutable:
         ports = [port for port in self._design.ports if port.slots[0].role == "weight"]
         self._weights = {port.name: packed(port, weights) for port in ports}
 
+    def read(self, labels: Sequence[str]) -> dict[str, Array]:
+        return {label: self._weight(label).copy() for label in labels}
+
+    def _weight(self, label: str) -> Array:
+        """A weight's part of its port."""
+        for port in self._design.ports:
+            first = 0
+            for slot in port.slots:
+                if slot.role == "weight" and slot.label == label:
+                    part = self._weights[port.name][first : first + slot.size]
+                    return part.reshape(slot.type.static_shape)
+                first += slot.size
+        raise KeyError(label)
+
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         memory = dict(self._weights)
         outputs: dict[str, Array] = {}
         for port in self._design.ports:
             slot = port.slots[0]
-            if port.written:
+            if slot.role == "output":
                 outputs[slot.label] = np.empty(slot.type.static_shape, slot.type.dtype.numpy)
                 memory[port.name] = outputs[slot.label]
             elif slot.role == "input":

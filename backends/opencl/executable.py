@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from dhc.backends.grid import (
     grid_launches,
     storage_bytes,
     weight_of,
+    weight_slots,
 )
 from dhc.backends.keywords import mangle
 from dhc.errors import DhcError, Diagnostic
@@ -55,7 +56,7 @@ class OpenclExecutable:
 
     def load(self, weights: Mapping[str, Array]) -> None:
         """Uploads the weights; calls under way finish with those they started with."""
-        flags = cl.mem_flags.READ_ONLY | cl.mem_flags.COPY_HOST_PTR
+        flags = cl.mem_flags.READ_WRITE | cl.mem_flags.COPY_HOST_PTR
         loaded: Buffers = {}
         for slot in self._plan.by_role("weight"):
             array = as_slot(slot, np.asarray(weights[weight_of(slot, list(weights))]))
@@ -63,6 +64,12 @@ class OpenclExecutable:
             loaded[slot.name] = cl.Buffer(self._context, flags, hostbuf=data)
         with self._lock:
             self._weights, self._free = loaded, []
+
+    def read(self, labels: Sequence[str]) -> dict[str, Array]:
+        """Downloads weights."""
+        names = weight_slots(self._plan)
+        with cl.CommandQueue(self._context) as queue:
+            return {label: self._fetch(queue, names[label], self._weights) for label in labels}
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         with self._lock:
@@ -85,14 +92,18 @@ class OpenclExecutable:
         for launch, kernel in zip(self._launches, frame.kernels, strict=True):
             items = tuple(b * t for b, t in zip(*_dimensions(launch), strict=True))
             cl.enqueue_nd_range_kernel(frame.queue, kernel, items, _dimensions(launch)[1])
-        outputs = {s.label: self._download(frame, s) for s in self._plan.by_role("output")}
+        outputs = {
+            slot.label: self._fetch(frame.queue, slot, frame.buffers)
+            for slot in self._plan.by_role("output")
+        }
         frame.queue.finish()
         return outputs
 
-    def _download(self, frame: _Frame, slot: Slot) -> Array:
+    def _fetch(self, queue: cl.CommandQueue, slot: Slot, buffers: Buffers) -> Array:
+        """Asks for what lies in a slot; it is there when the queue is finished."""
         array = np.empty(slot.type.static_shape, slot.type.dtype.numpy)
         if array.nbytes:
-            cl.enqueue_copy(frame.queue, array, frame.buffers[slot.name], is_blocking=False)
+            cl.enqueue_copy(queue, array, buffers[slot.name], is_blocking=False)
         return array
 
     def _new_frame(self, weights: Buffers) -> _Frame:

@@ -69,11 +69,15 @@ class ReferenceExecutable:
     def load(self, weights: Mapping[str, Array]) -> None:
         self._weights = {label: self._widen(array) for label, array in weights.items()}
 
+    def read(self, labels: Sequence[str]) -> dict[str, Array]:
+        return {label: np.array(self._weights[label]) for label in labels}
+
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         values = {**self._weights, **{label: self._widen(a) for label, a in inputs.items()}}
-        names = [name for name, _ in self._graph.outputs]
-        roots = [node for _, node in self._graph.outputs]
-        return dict(zip(names, run(roots, values, self._constants), strict=True))
+        results = iter(run(self._graph.roots, values, self._constants))
+        outputs = {name: next(results) for name, _ in self._graph.outputs}
+        self._weights |= {path: next(results) for path, _ in self._graph.updates}
+        return outputs
 
     def _widen(self, array: Array) -> Array:
         return array.astype(np.float64) if self._wide and array.dtype == np.float32 else array

@@ -85,6 +85,12 @@ class Plan:
         return tuple(slot for slot in self.slots if slot.role == role)
 
     @property
+    def updated(self) -> frozenset[str]:
+        """The names of the weights that steps write."""
+        weights = {slot.name for slot in self.by_role("weight")}
+        return frozenset(step.operands[0] for step in self.steps if step.operands[0] in weights)
+
+    @property
     def kernels(self) -> tuple[Kernel, ...]:
         """The different generic kernels, in order of first use."""
         found: dict[str, Kernel] = {}

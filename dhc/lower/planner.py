@@ -4,61 +4,77 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from dhc.ir.graph import Constant, Graph, Input, Literal_, Node, Param, topological
 from dhc.ir.kernel import Kernel
+from dhc.ir.scalar import Buffer
 from dhc.ir.size import symbols
 from dhc.ir.types import Tensor
 from dhc.lower.memory import Lifetime, place
 from dhc.lower.plan import Launch, Plan, Role, Slot
 from dhc.lower.schedule import Schedule
+from dhc.lower.state import LEAVES, Order, order_of, results_are_computed
 from dhc.lower.to_kernels import kernel_of, row_major
+from dhc.ops.shape import Copy
 
 
 def make_plan(graph: Graph, schedule: Schedule) -> Plan:
     """Returns the plan of a graph whose every operator is one kernel.
 
-    Outputs that are inputs, weights, or the same value as another output are copied.
+    Results that are inputs, weights, or the same value as another result are copied.
     """
-    graph = outputs_are_computed(graph)
-    slots = _make_slots(graph)
+    graph = results_are_computed(graph)
+    order = order_of(graph)
+    slots = _make_slots(graph, order)
     kernels: dict[Kernel, Kernel] = {}
     steps: list[Launch] = []
-    for node in topological(graph.roots):
-        if isinstance(node.op, (Input, Param, Constant)):
-            continue
-        kernel = kernel_of(node, "", schedule)
+
+    def launch(node: Node, operands: Sequence[Slot]) -> None:
+        kernel = kernel_of(node, "", schedule, buffers_of(operands))
         known = kernels.setdefault(
             kernel, replace(kernel, name=f"k{len(kernels)}_{kernel_stem(node)}")
         )
-        operands = (slots[node].name, *(slots[source].name for source in node.inputs))
-        steps.append(Launch(known, operands, graph.origin(node)))
-    placed, arena = _place_temporaries(tuple(slots.values()), steps)
+        steps.append(Launch(known, operand_names(operands), graph.origin(node)))
+
+    for node in order.nodes:
+        if not isinstance(node.op, LEAVES):
+            launch(node, [slots[node], *(slots[source] for source in node.inputs)])
+    for node, param in order.copied.items():
+        launch(Copy("state")(node), [slots[param], slots[node]])
+    placed, arena = _place_temporaries(tuple(dict.fromkeys(slots.values())), steps)
     sizes = sorted({s for i in graph.inputs for size in i.type.shape for s in symbols(size)})
     return Plan(identifier(graph.name), placed, tuple(steps), arena, tuple(sizes))
 
 
-def outputs_are_computed(graph: Graph) -> Graph:
-    """Copies outputs that are inputs or weights, or the same value as another output."""
-    from dhc.ops.shape import Copy
+def buffers_of(operands: Sequence[Slot]) -> tuple[Buffer, ...]:
+    """Returns the buffers of a kernel's operands, the result first.
 
-    seen: set[Node] = set()
-    outputs: list[tuple[str, Node]] = []
-    for name, node in graph.outputs:
-        if node in seen or isinstance(node.op, (Input, Param, Constant)):
-            node = Copy(name)(node)
-        seen.add(node)
-        outputs.append((name, node))
-    return replace(graph, outputs=tuple(outputs))
+    An operand in the place of the result is the result's own buffer.
+    """
+    out = replace(operands[0].buffer, name="out")
+    inputs = (
+        out if slot.name == operands[0].name else replace(slot.buffer, name=f"in{k}")
+        for k, slot in enumerate(operands[1:])
+    )
+    return (out, *inputs)
 
 
-def _make_slots(graph: Graph) -> dict[Node, Slot]:
+def operand_names(operands: Sequence[Slot]) -> tuple[str, ...]:
+    """Returns the slots that a launch passes: each once for each buffer of `buffers_of`."""
+    first, *rest = (slot.name for slot in operands)
+    return (first, *(name for name in rest if name != first))
+
+
+def _make_slots(graph: Graph, order: Order) -> dict[Node, Slot]:
     outputs = {node: name for name, node in graph.outputs}
     slots: dict[Node, Slot] = {}
-    for node in (*graph.inputs, *topological(graph.roots)):
+    for node in (*graph.inputs, *order.copied.values(), *order.in_place.values(), *order.nodes):
         if node in slots:
+            continue
+        if node in order.in_place:
+            slots[node] = slots[order.in_place[node]]
             continue
         match node.op:
             case Input(label):

@@ -90,6 +90,7 @@ def kernel_of(
         name: The kernel's name.
         schedule: How the output's axes become loops.
         buffers: The result's buffer and one for each input; dense row-major ones if not given.
+            An input that is written over is the result's own buffer.
         halos: How many zeros lie around each input along each axis; none if not given.
     """
     types = (node.type, *(source.type for source in node.inputs))
@@ -98,7 +99,7 @@ def kernel_of(
     explicit = node.op.loops(*used) if isinstance(node.op, Structured) else None
     around = halos or ((),) * len(node.inputs)
     body = explicit or _element_loops(node, used, schedule, around)
-    return Kernel(name, used, body, _runtime_sizes(types))
+    return Kernel(name, tuple(dict.fromkeys(used)), body, _runtime_sizes(types))
 
 
 def output_axes(out: Tensor) -> tuple[Var, ...]:

@@ -6,7 +6,7 @@ import math
 from typing import ClassVar, Literal
 
 from dhc.ir.graph import Initializer, Node
-from dhc.ir.scalar import Scalar, clamp, erf, exp, log, maximum, minimum, select, tanh
+from dhc.ir.scalar import Scalar, clamp, erf, exp, lift, log, maximum, minimum, select, tanh
 from dhc.ops.base import Elements, Elementwise, LayerContext, Onnx, TypeRuleError, layer, op
 from dhc.ops.conv import int_size
 from dhc.ops.shape import Reshape
@@ -21,6 +21,9 @@ class Relu(Elementwise):
     def scalar(self, x: Scalar) -> Scalar:
         return maximum(x, 0)
 
+    def slope(self, result: Scalar) -> Scalar:
+        return select(result > 0, lift(1, result.dtype), 0)
+
 
 @op("relu6")
 class Relu6(Elementwise):
@@ -31,6 +34,9 @@ class Relu6(Elementwise):
     def scalar(self, x: Scalar) -> Scalar:
         return clamp(x, 0, 6)
 
+    def slope(self, result: Scalar) -> Scalar:
+        return select((result > 0) & (result < 6), lift(1, result.dtype), 0)
+
 
 @op("leaky_relu", onnx=Onnx("LeakyRelu", since=16))
 class LeakyRelu(Elementwise):
@@ -40,6 +46,11 @@ class LeakyRelu(Elementwise):
 
     def scalar(self, x: Scalar) -> Scalar:
         return select(x > 0, x, x * self.alpha)
+
+    def slope(self, result: Scalar) -> Scalar | None:
+        if self.alpha <= 0:
+            return None
+        return select(result > 0, lift(1, result.dtype), self.alpha)
 
 
 @op("thresholded_relu", onnx=Onnx("ThresholdedRelu", since=10))
@@ -108,6 +119,9 @@ class Sigmoid(Elementwise):
     def scalar(self, x: Scalar) -> Scalar:
         return 1 / (1 + exp(-x))
 
+    def slope(self, result: Scalar) -> Scalar:
+        return result * (1 - result)
+
 
 @op("hardsigmoid", onnx=Onnx("HardSigmoid", since=6))
 class HardSigmoid(Elementwise):
@@ -126,6 +140,9 @@ class Tanh(Elementwise):
 
     def scalar(self, x: Scalar) -> Scalar:
         return tanh(x)
+
+    def slope(self, result: Scalar) -> Scalar:
+        return 1 - result * result
 
 
 @op("silu")

@@ -217,7 +217,14 @@ class Elementwise(Operator):
     def grad(self, upstream: Node, output: Node, *inputs: Node) -> tuple[Node | None, ...]:
         from dhc.ops.elementwise import elementwise_gradients
 
-        return elementwise_gradients(self, upstream, inputs)
+        return elementwise_gradients(self, upstream, output, inputs)
+
+    def slope(self, result: Scalar) -> Scalar | None:
+        """Returns the derivative in terms of the result, for functions of one input.
+
+        Override it where that is exact and short: training then needs not keep the input.
+        """
+        return None
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

@@ -206,6 +206,9 @@ class Exp(Elementwise):
     def scalar(self, x: Scalar) -> Scalar:
         return exp(x)
 
+    def slope(self, result: Scalar) -> Scalar:
+        return result
+
 
 @op("log", onnx=Onnx("Log", since=13))
 class Log(Elementwise):
@@ -371,11 +374,16 @@ def _widened(body: Scalar) -> Scalar:
 
 
 def elementwise_gradients(
-    operator: Elementwise, upstream: Node, inputs: tuple[Node, ...]
+    operator: Elementwise, upstream: Node, output: Node, inputs: tuple[Node, ...]
 ) -> tuple[Node | None, ...]:
     """Returns the gradient for each float input from the operator's derivative."""
     from dhc.ops.reduce import sum_to_shape
 
+    if len(inputs) == 1 and output.type.dtype == inputs[0].type.dtype:
+        result, above = (Var(f"x{k}", output.type.dtype) for k in range(2))
+        known = operator.slope(result) if output.type.dtype.is_float else None
+        if known is not None:
+            return (Map(above * known)(output, upstream),)
     names = [Var(f"x{i}", node.type.dtype) for i, node in enumerate(inputs)]
     body = operator.scalar(*names)
     above = Var(f"x{len(inputs)}", upstream.type.dtype)

@@ -17,16 +17,20 @@ class BatchNorm(Composite):
     """(x - mean) / sqrt(variance + epsilon) * scale + shift for each channel (arXiv:1502.03167).
 
     x is [N, C, ...]; scale, shift, mean and variance are [C].
+
+    Attributes:
+        epsilon: What is added to the variance.
+        momentum: The share of each batch in the running statistics; training uses it.
     """
 
     epsilon: float = 1e-5
+    momentum: float = 0.1
 
     def expand(self, x: Node, scale: Node, shift: Node, mean: Node, variance: Node) -> Node:
         dtype = x.type.dtype
         factor = Div()(scale, Sqrt()(Add()(variance, literal(self.epsilon, dtype))))
         offset = Sub()(shift, Mul()(mean, factor))
-        column = (x.type.shape[1], *[1] * (x.type.rank - 2))
-        return Add()(Mul()(x, Reshape(column)(factor)), Reshape(column)(offset))
+        return Add()(Mul()(x, per_channel(factor, x)), per_channel(offset, x))
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -45,4 +49,9 @@ def batchnorm(context: LayerContext, x: Node, epsilon: float = 1e-5, momentum: f
     scale, shift = context.param("scale", shape, one), context.param("bias", shape, Initializer())
     mean = context.param("mean", shape, Initializer(), trainable=False)
     variance = context.param("variance", shape, one, trainable=False)
-    return BatchNorm(epsilon)(x, scale, shift, mean, variance)
+    return BatchNorm(epsilon, momentum)(x, scale, shift, mean, variance)
+
+
+def per_channel(values: Node, x: Node) -> Node:
+    """Returns [C] in a form that broadcasts against x [N, C, ...]."""
+    return Reshape((x.type.shape[1], *[1] * (x.type.rank - 2)))(values)

@@ -1,6 +1,7 @@
 """Folds batch normalisation into the convolution or dense layer before it.
 
-The new weights are computed from parameters alone, so they move into the prepare graph.
+The new weights are computed from parameters alone, so they move into the prepare graph. Parameters
+that the graph itself updates are left as they are.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dhc.ops.elementwise import Add, Div, Mul, Sqrt, Sub
 from dhc.ops.norm import BatchNorm
 from dhc.ops.shape import Reshape
 from dhc.passes.manager import Pass
+from dhc.passes.prepare import depends_on_state
 from dhc.passes.rules import single_use
 
 
@@ -26,9 +28,13 @@ class FoldBatchNorm(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         once = single_use(graph)
+        changing = depends_on_state(graph)
 
         def step(node: Node, inputs: tuple[Node, ...]) -> Node:
             foldable = isinstance(node.op, BatchNorm) and once[node.inputs[0]]
+            foldable = foldable and not any(
+                source in changing for source in (*node.inputs[1:], *node.inputs[0].inputs[1:])
+            )
             if foldable and isinstance(inputs[0].op, Conv):
                 return _fold(node, inputs)
             return rebuild(node, inputs)

@@ -30,11 +30,23 @@ def split_prepare(graph: Graph) -> tuple[Graph, Graph]:
     return prepare, main
 
 
-def _constant_nodes(graph: Graph) -> set[Node]:
-    """Nodes that are computed from parameters, constants and literals only."""
+def depends_on_state(graph: Graph) -> set[Node]:
+    """Returns the nodes that are computed from a parameter which the graph updates."""
+    updated = {path for path, _ in graph.updates}
     found: set[Node] = set()
     for node in topological(graph.roots):
-        leaf = isinstance(node.op, (Param, Constant, Literal_))
+        state = isinstance(node.op, Param) and node.op.path in updated
+        if state or any(source in found for source in node.inputs):
+            found.add(node)
+    return found
+
+
+def _constant_nodes(graph: Graph) -> set[Node]:
+    """Nodes that are computed from constants, literals and parameters that stay as they are."""
+    found: set[Node] = set()
+    changing = depends_on_state(graph)
+    for node in topological(graph.roots):
+        leaf = isinstance(node.op, (Param, Constant, Literal_)) and node not in changing
         inner = bool(node.inputs) and all(source in found for source in node.inputs)
         if leaf or (inner and not isinstance(node.op, Input)):
             found.add(node)

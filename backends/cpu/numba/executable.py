@@ -7,7 +7,7 @@ import importlib.abc
 import importlib.util
 import linecache
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 
 import numba
@@ -82,6 +82,10 @@ class NumbaExecutable:
             _argument(slot, np.array(weights[weight_of(slot, labels)]))
             for slot in self._plan.by_role("weight")
         ]
+
+    def read(self, labels: Sequence[str]) -> dict[str, Array]:
+        slots = {slot.label: k for k, slot in enumerate(self._plan.by_role("weight"))}
+        return {label: np.array(self._weights[slots[label]]) for label in labels}
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         given = [_argument(slot, inputs[slot.label]) for slot in self._plan.by_role("input")]
