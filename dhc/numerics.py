@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from dhc.backends.reference import widen
 from dhc.ir.graph import Array, Graph, Input, Param, topological
 from dhc.ir.types import Tensor
 from dhc.ir.verify import InternalError
 from dhc.ops.base import run
 from dhc.passes.manager import Event, PassRecord, SplitRecord, StartRecord
+from dhc.passes.widen import widen
 from dhc.runtime.parameters import initial_values
 
 TOLERANCE = 1e-4  # of floats, relative to the largest; passes may round in another order

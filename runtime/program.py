@@ -108,6 +108,7 @@ class Program:
         Raises:
             ArgumentError: if an input is missing, unknown, or of the wrong type or shape.
         """
+        inputs = {name: _as_array(value) for name, value in inputs.items()}
         form = _form(inputs)
         bindings = self._forms.get(form) if form is not None else None
         if bindings is None:
@@ -235,6 +236,11 @@ class Program:
 def copies(values: Values) -> dict[str, Array]:
     """Returns arrays of their own, which stay the same when the caller changes the given ones."""
     return {path: np.array(value) for path, value in values.items()}
+
+
+def _as_array(value: Array) -> Array:
+    """The value itself, or an array of rank 0 for a single number of numpy's."""
+    return np.asarray(value) if isinstance(value, np.generic) else value
 
 
 def _form(inputs: Mapping[str, Array]) -> Form | None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
 from dhc.backends.base import Compiled, Exported, Restored, Target, no_project
-from dhc.ir.graph import Array, Graph, Node
-from dhc.ir.rewrite import transform
-from dhc.ir.types import DType, Tensor
+from dhc.ir.graph import Array, Graph
 from dhc.ops.base import run
 from dhc.passes.manager import Hook
+from dhc.passes.widen import widen
 
 
 class ReferenceBackend:
@@ -81,25 +79,3 @@ class ReferenceExecutable:
 
     def _widen(self, array: Array) -> Array:
         return array.astype(np.float64) if self._wide and array.dtype == np.float32 else array
-
-
-def widen(graph: Graph) -> Graph:
-    """Returns the graph that computes in float64 what the given one computes in float32."""
-    return transform(graph, _widen_node)
-
-
-def _widen_node(node: Node, inputs: tuple[Node, ...]) -> Node:
-    """The node in float64: literals, and attributes that are types, would stay narrow otherwise."""
-    attributes = {field.name: getattr(node.op, field.name) for field in fields(node.op)}
-    return replace(node.op, **{name: _widen_type(a) for name, a in attributes.items()})(*inputs)
-
-
-def _widen_type(attribute: object) -> object:
-    match attribute:
-        case Graph():
-            return widen(attribute)
-        case DType.F32:
-            return DType.F64
-        case Tensor(DType.F32, shape):
-            return Tensor(DType.F64, shape)
-    return attribute
