@@ -37,10 +37,11 @@ class LlvmEngine(StagedBackend):
 
     def fusion(self) -> Sequence[Pass]:
         from dhc.backends.cpu.layout import CopyEdges
+        from dhc.backends.cpu.weight_grad import PackedWeightGrad
         from dhc.ops.shape import Concat
         from dhc.passes.fuse import Fuse
 
-        return (Fuse(alone=frozenset({Concat})), CopyEdges())
+        return (Fuse(alone=frozenset({Concat, PackedWeightGrad})), CopyEdges())
 
     def plan(self, graph: Graph) -> Plan:
         from dhc.backends.cpu.planner import make_cpu_plan

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from dhc.backends.cpu.packing import Pack, PackedConv, PackedDense
 from dhc.backends.cpu.transposed import PackedConvTranspose, PackTransposed
+from dhc.backends.cpu.weight_grad import PackedWeightGrad, Unpack
 from dhc.ir.graph import Constant, Graph, Input, Node, Param, topological, users
 from dhc.ir.rewrite import rebuild, transform
 from dhc.ir.scalar import Buffer
@@ -25,8 +26,9 @@ from dhc.ops.warp import AffineWarp
 from dhc.passes.manager import Pass
 
 Halo = tuple[int, ...]  # one width for each spatial axis
-WINDOWS = (PackedConv, PackedConvTranspose, Conv)  # read windows of an image, over its edges too
+WINDOWS = (PackedConv, PackedConvTranspose, PackedWeightGrad, Conv)  # read windows of an image, over its edges too
 ANCHORS = (*WINDOWS, PackedDense)
+MAKES_WEIGHTS = (Pack, PackTransposed, Unpack, PackedWeightGrad, ConvWeightGrad)
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ def _makes_weights(node: Node, weights: set[Node]) -> bool:
     """Whether a step makes weights: packed ones, gradients, or elementwise of others."""
     inside = topological(node.op.body.roots) if isinstance(node.op, Region) else (node,)
     parts = [part for part in inside if part.inputs]
-    if any(isinstance(part.op, (Pack, PackTransposed, ConvWeightGrad)) for part in parts):
+    if any(isinstance(part.op, MAKES_WEIGHTS) for part in parts):
         return True
     if not all(_is_pointwise(part) for part in parts):
         return False

@@ -21,6 +21,7 @@ from dhc.ir.scalar import Scalar, reduce_over
 from dhc.ir.types import Tensor
 from dhc.ops.base import Array, Index, Operand, Structured, axis_variable, op
 from dhc.ops.conv import Conv, Pads
+from dhc.ops.conv_grad import ConvWeightGrad
 from dhc.ops.conv_transpose import ConvTranspose
 from dhc.ops.linear import Dense
 from dhc.passes.manager import Pass
@@ -31,6 +32,9 @@ class Pack(Structured):
     """Weights [K, C, *taps] as [blocks, *taps, C, block], zeros after the last output channel."""
 
     block: int
+
+    inlines_producers: ClassVar[bool] = True
+    inlines_movement: ClassVar[bool] = True
 
     def infer(self, weight: Tensor) -> Tensor:
         filters, channels, *taps = weight.static_shape
@@ -134,8 +138,12 @@ class PackWeights(Pass):
                 block = self.isa.lanes * vectors_per_block(self.isa, filters, pixels)
                 packed = Pack(block)(weight)
                 return PackedConv(filters, stride, pads, dilation)(x, packed, *bias)
-            case ConvTranspose() as conv if packable(conv, new.inputs[1].type, new.type):
+            case ConvTranspose() as conv if packable(conv, new.type):
                 return self._transposed(conv, new)
+            case ConvWeightGrad(groups=1) as grad:
+                from dhc.backends.cpu.weight_grad import packed_weight_grad
+
+                return packed_weight_grad(grad, *new.inputs, self.isa)
             case Dense() if new.type.rank == 2:
                 x, weight, *bias = new.inputs
                 rows, units = new.type.static_shape

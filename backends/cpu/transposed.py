@@ -1,12 +1,14 @@
 """Transposed convolutions with packed weights, as convolutions at the input's resolution.
 
-An output place is a whole number of strides and a *phase*. For one phase, and where the kernel is a
-multiple of the stride, the sum is an ordinary convolution of the input with every stride-th tap.
+An output place is a whole number of strides and a *phase*. For one phase the sum is an ordinary
+convolution of the input with every stride-th tap. All phases have the same number of taps: where
+the kernel is no multiple of the stride, zeros stand in for those that are missing.
 """
 
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import numpy as np
 
@@ -23,7 +25,7 @@ class PackTransposed(Structured):
 
     Attributes:
         block: Output channels of one block; there are zeros after the last channel.
-        stride: Phases along each axis; each divides its number of taps.
+        stride: Phases along each axis.
         cut: Elements that the convolution leaves out before each axis.
     """
 
@@ -31,9 +33,12 @@ class PackTransposed(Structured):
     stride: tuple[int, ...]
     cut: tuple[int, ...]
 
+    inlines_producers: ClassVar[bool] = True
+    inlines_movement: ClassVar[bool] = True
+
     def infer(self, weight: Tensor) -> Tensor:
         channels, filters, *taps = weight.static_shape
-        turns = tuple(t // s for t, s in zip(taps, self.stride, strict=True))
+        turns = tuple(-(-t // s) for t, s in zip(taps, self.stride, strict=True))
         blocks = -(-filters // self.block)
         return weight.with_shape((*self.stride, blocks, *turns, channels, self.block))
 
@@ -55,6 +60,8 @@ class PackTransposed(Structured):
 
     def numpy(self, weight: Array) -> Array:
         result = np.zeros(self.infer(_type_of(weight)).static_shape, weight.dtype)
+        more = [(0, -t % s) for t, s in zip(weight.shape[2:], self.stride, strict=True)]
+        weight = np.pad(weight, [(0, 0), (0, 0), *more])
         channels, filters = weight.shape[:2]
         for phase in np.ndindex(*self.stride):
             starts = [(p + c) % s for p, c, s in zip(phase, self.cut, self.stride, strict=True)]
@@ -73,7 +80,7 @@ class PackedConvTranspose(Structured):
 
     Attributes:
         filters: Output channels.
-        stride: Strides, which divide the numbers of taps and the sizes of the output.
+        stride: Strides, which divide the sizes of the output.
         cut: Elements left out before each axis.
         size: The output's spatial axes.
         pads: How far reads go beyond the input, before and after each axis.
@@ -136,13 +143,11 @@ class PackedConvTranspose(Structured):
         return result + bias[0].reshape(1, -1, *[1] * rank) if bias else result
 
 
-def packable(conv: ConvTranspose, weight: Tensor, out: Tensor) -> bool:
-    """Whether every phase is a convolution of one and the same size."""
-    taps = weight.static_shape[2:]
+def packable(conv: ConvTranspose, out: Tensor) -> bool:
+    """Whether every phase makes the same number of places."""
     return (
         conv.groups == 1
         and set(conv.dilation) == {1}
-        and all(t % s == 0 for t, s in zip(taps, conv.stride, strict=True))
         and all(o % s == 0 for o, s in zip(out.static_shape[2:], conv.stride, strict=True))
     )
 
@@ -158,7 +163,7 @@ def packed_transpose(
         x.static_shape[2:], weight.static_shape[2:], size, conv.stride, cut, strict=True
     ):
         last = o // s - 1 + (s - 1 + c) // s
-        pads.append((max(0, taps // s - 1 - c // s), max(0, last - (length - 1))))
+        pads.append((max(0, -(-taps // s) - 1 - c // s), max(0, last - (length - 1))))
     filters = weight.static_shape[1]
     return PackedConvTranspose(filters, conv.stride, cut, size, tuple(pads))
 

@@ -137,12 +137,14 @@ class Operator(Op):
             and an `opaque` one has its own loops.
         inlines_producers: Whether computing an input's element where it is read costs little.
         inlines_casts: Whether at least converting it there does.
+        inlines_movement: Whether finding it there, where a movement takes it from, does.
     """
 
     onnx: ClassVar[Onnx | None] = None
     kind: ClassVar[OperatorKind] = "reduction"
     inlines_producers: ClassVar[bool] = False
     inlines_casts: ClassVar[bool] = False
+    inlines_movement: ClassVar[bool] = False
 
     def numpy(self, *inputs: Any, **unused: Any) -> Array:
         """The reference meaning, for any float type (float64 included)."""

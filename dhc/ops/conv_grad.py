@@ -18,10 +18,9 @@ from dhc.ir.types import Tensor
 from dhc.ops.base import Array, Index, Operand, Structured, TypeRuleError, axis_variable, op
 from dhc.ops.conv import Conv, Pads, int_size
 from dhc.ops.conv_transpose import ConvTranspose
-from dhc.ops.movement import Slice, reversed_axes
+from dhc.ops.movement import Movement, Slice
 from dhc.ops.reduce import ReduceSum
 from dhc.ops.sample import Sample, sample
-from dhc.ops.shape import Permute, Reshape
 
 
 @op("conv_weight_grad")
@@ -110,6 +109,47 @@ class ConvWeightGrad(Structured):
         ]
 
 
+@op("flip_kernels")
+class FlipKernels(Movement):
+    """Weights [K, C / groups, *kernel] as [C, K / groups, *kernel], each kernel backwards.
+
+    A convolution with them, without strides, is the transpose of the one with the given weights.
+    """
+
+    groups: int = 1
+
+    def infer(self, weight: Tensor) -> Tensor:
+        filters, channels, *kernel = weight.shape
+        if weight.rank < 3 or int_size(filters) % self.groups:
+            raise TypeRuleError(f"'{self.name}' cannot take {weight}.", 0)
+        sizes = (self.groups * int_size(channels), int_size(filters) // self.groups)
+        return weight.with_shape((*sizes, *kernel))
+
+    def element(self, out: Tensor, index: Index, weight: Operand) -> Scalar:
+        channel, filter, *taps = index
+        channels = int_size(out.shape[0]) // self.groups
+        if self.groups > 1:
+            group = channel // channels
+            filter, channel = group * int_size(out.shape[1]) + filter, channel % channels
+        sizes = out.shape[2:]
+        back = tuple(int_size(size) - 1 - t for size, t in zip(sizes, taps, strict=True))
+        return weight[(filter, channel, *back)]
+
+    def numpy(self, weight: Array) -> Array:
+        filters, channels, *kernel = weight.shape
+        grouped = weight.reshape(self.groups, filters // self.groups, channels, *kernel)
+        merged = grouped.swapaxes(1, 2).reshape(self.groups * channels, -1, *kernel)
+        return np.ascontiguousarray(np.flip(merged, tuple(range(2, merged.ndim))))
+
+    def grad(self, upstream: Node, output: Node, weight: Node) -> tuple[Node | None, ...]:
+        """It is its own inverse."""
+        return (FlipKernels(self.groups)(upstream),)
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        return [sample(cls(), "f32[3, 2, 3, 2]"), sample(cls(2), "f32[4, 3, 2, 3]")]
+
+
 # ---- gradients for x -------------------------------------------------------------------------
 
 
@@ -127,7 +167,7 @@ def input_gradient(conv: Conv, upstream: Node, weight: Node, shape: Shape) -> No
     )
     if max(conv.stride) == 1 and min(min(pair) for pair in pads) >= 0:
         back = Conv(conv.stride, pads, conv.dilation, conv.groups)
-        return back(upstream, _flipped(weight, conv.groups))
+        return back(upstream, FlipKernels(conv.groups)(weight))
     extra = tuple(
         size + before + after - reach - 1 - (count - 1) * stride
         for size, count, stride, reach, (before, after) in zip(
@@ -137,17 +177,6 @@ def input_gradient(conv: Conv, upstream: Node, weight: Node, shape: Shape) -> No
     return ConvTranspose(conv.stride, conv.pads, extra, conv.dilation, conv.groups)(
         upstream, weight
     )
-
-
-def _flipped(weight: Node, groups: int) -> Node:
-    """Weights [K, C / groups, *kernel] as [C, K / groups, *kernel], each kernel backwards."""
-    filters, channels = (int_size(size) for size in weight.type.shape[:2])
-    kernel = weight.type.shape[2:]
-    spatial = range(len(kernel))
-    grouped = Reshape((groups, filters // groups, channels, *kernel))(weight)
-    swapped = Permute((0, 2, 1, *(3 + axis for axis in spatial)))(grouped)
-    merged = Reshape((groups * channels, filters // groups, *kernel))(swapped)
-    return reversed_axes(merged, [2 + axis for axis in spatial])
 
 
 def _corner(node: Node, shape: Shape) -> Node:

@@ -113,8 +113,11 @@ class _Grouping:
         takes = anchor.op.inlines_producers or (
             anchor.op.inlines_casts and isinstance(node.op, Cast)
         )
-        allowed = type(anchor.op) not in self._options.no_prologue
-        return takes and allowed and _kind(node) == "elementwise"
+        if type(anchor.op) in self._options.no_prologue:
+            return False
+        if _kind(node) == "movement":
+            return anchor.op.inlines_movement
+        return takes and _kind(node) == "elementwise"
 
     def _may_fuse(self, node: Node) -> bool:
         return _kind(node) != "opaque" and type(node.op) not in self._options.alone

@@ -10,10 +10,12 @@ from dhc.backends.cpu.kernels.depthwise import DepthwiseKernel
 from dhc.backends.cpu.kernels.epilogue import Epilogue, after, split_definition
 from dhc.backends.cpu.kernels.finish import RowAxis
 from dhc.backends.cpu.kernels.warp import WarpKernel, fits
+from dhc.backends.cpu.kernels.weight_grad import Axis, WeightGradKernel
 from dhc.backends.cpu.layout import anchor, is_cast, operand_position
 from dhc.backends.cpu.module import NativeKernel
 from dhc.backends.cpu.packing import PackedConv, PackedDense
 from dhc.backends.cpu.transposed import PackedConvTranspose, phase_stride
+from dhc.backends.cpu.weight_grad import PackedWeightGrad
 from dhc.ir.graph import Node, topological
 from dhc.ir.scalar import Buffer
 from dhc.ir.types import DType
@@ -50,6 +52,8 @@ def native_kernel(node: Node, buffers: tuple[Buffer, ...], isa: Isa) -> NativeKe
     warped = _warp(node, buffers, isa)
     if warped is not None:
         return warped
+    if isinstance(node.op, PackedWeightGrad):
+        return _weight_grad(node, node.op, buffers)
     step = _step(node, buffers)
     if step is None or step.source_strides[1] != 1:
         return None
@@ -168,6 +172,36 @@ def _transposed(step: _Step, conv: PackedConvTranspose) -> ConvKernel:
         tuple(tap for tap in _taps(step, counts, (1,) * rank) if tap.count > 1), channels,
         _start(step, reach), conv.filters, block, step.source, step.weights, step.epilogue,
     )  # fmt: skip
+
+
+def _weight_grad(
+    node: Node, grad: PackedWeightGrad, buffers: tuple[Buffer, ...]
+) -> WeightGradKernel | None:
+    _, source, above = buffers
+    into_x, into_up = (_known_strides(buffer) for buffer in (source, above))
+    plain = all(buffer.type is DType.F32 for buffer in buffers)
+    if not plain or into_x[1] != 1 or into_up[1] != 1:
+        return None
+    x, upstream = node.inputs
+    run = x.type.static_shape[1]
+    sizes = (upstream.type.static_shape[0], *upstream.type.static_shape[2:])
+    steps = (into_x[0], *(s * m for s, m in zip(into_x[2:], grad.stride, strict=True)))
+    axes = tuple(map(Axis, sizes, steps, (into_up[0], *into_up[2:])))
+    counts = zip(grad.kernel, into_x[2:], grad.dilation, strict=True)
+    taps = tuple(Tap(count, stride * gap) for count, stride, gap in counts)
+    if into_x[-1] == run and grad.dilation[-1] == 1:
+        taps, run = taps[:-1], run * grad.kernel[-1]
+    start = -sum(
+        before * stride for (before, _), stride in zip(grad.pads, into_x[2:], strict=True)
+    )
+    return WeightGradKernel(
+        "", buffers, axes[:-1], axes[-1], tuple(tap for tap in taps if tap.count > 1), run, start,
+        upstream.type.static_shape[1], grad.block, 1, 2,
+    )  # fmt: skip
+
+
+def _known_strides(buffer: Buffer) -> tuple[int, ...]:
+    return tuple(stride for stride in buffer.strides if isinstance(stride, int))
 
 
 def _dense(step: _Step) -> ConvKernel:
