@@ -20,8 +20,8 @@ from dhc.ir.kernel import Kernel
 from dhc.ir.scalar import Buffer
 from dhc.lower.memory import Lifetime, place
 from dhc.lower.plan import Launch, Launchable, Plan, Role, Slot
-from dhc.lower.planner import buffers_of, identifier, kernel_stem, operand_names
-from dhc.lower.state import LEAVES, order_of, results_are_computed
+from dhc.lower.planner import buffers_of, identifier, joint_step, kernel_stem, operand_names
+from dhc.lower.state import is_pointwise, order_of, results_are_computed
 from dhc.lower.to_kernels import kernel_of, row_major
 from dhc.ops.shape import Copy
 
@@ -46,13 +46,13 @@ class _Planner:
         self._make_slots()
 
     def plan(self) -> Plan:
-        for node in self._order.nodes:
-            if isinstance(node.op, LEAVES):
-                continue
-            if is_channel_concat(node) and self._is_shared(node):
-                self._concat(node)
+        for nodes in self._order.steps:
+            if is_channel_concat(nodes[-1]) and self._is_shared(nodes[-1]):
+                self._concat(nodes[-1])
+            elif len(nodes) > 1 or is_pointwise(nodes[-1]):
+                self._pointwise(nodes)
             else:
-                self._step(node)
+                self._step(nodes[-1])
         for node, param in self._order.copied.items():
             self._copy_state(node, param)
         slots = (*self._slots.values(), *self._extra)
@@ -111,20 +111,26 @@ class _Planner:
         kernel = native_kernel(node, buffers, self._isa) or kernel_of(
             node, "", CpuLoops(self._isa.lanes), buffers, self._halos(node)
         )
-        self._launch(kernel, kernel_stem(node), slots, node)
+        self._launch(kernel, kernel_stem(node), operand_names(slots), node)
 
-    def _launch(self, kernel: Launchable, stem: str, slots: Sequence[Slot], node: Node) -> None:
+    def _pointwise(self, nodes: tuple[Node, ...]) -> None:
+        """What is computed element by element, over one long axis where the tensors allow it."""
+        self._zero_halo(nodes[-1])
+        kernel, operands = joint_step(nodes, self._slots, CpuLoops(self._isa.lanes), flat=True)
+        self._launch(kernel, kernel_stem(nodes[-1]), operands, nodes[-1])
+
+    def _launch(self, kernel: Launchable, stem: str, operands: Sequence[str], node: Node) -> None:
         key = replace(kernel, name="") if isinstance(kernel, Kernel) else kernel
         name = f"k{len(self._kernels)}_{stem}"
         known = self._kernels.setdefault(key, replace(kernel, name=name))  # type: ignore[type-var]
-        self._steps.append(Launch(known, operand_names(slots), self._graph.origin(node)))
+        self._steps.append(Launch(known, tuple(operands), self._graph.origin(node)))
 
     def _copy_state(self, node: Node, param: Node) -> None:
         """Puts an update in its parameter's place, when nothing reads the old value any more."""
         slots = [self._slots[param], self._slots[node]]
         schedule = CpuLoops(self._isa.lanes)
         kernel = kernel_of(Copy("state")(node), "", schedule, buffers_of(slots))
-        self._launch(kernel, "state", slots, node)
+        self._launch(kernel, "state", operand_names(slots), node)
 
     def _halos(self, node: Node) -> tuple[tuple[int, ...], ...]:
         """The zeros around each input, by its logical axes."""
@@ -145,7 +151,7 @@ class _Planner:
             return
         self._zeroed.add(owner)
         kernel = HaloKernel("", geometry.shape, geometry.halo, geometry.strides)
-        self._launch(kernel, "halo", [self._slots[owner]], node)
+        self._launch(kernel, "halo", (self._slots[owner].name,), node)
 
     # ---- concatenation --------------------------------------------------------------------------
 
@@ -174,7 +180,7 @@ class _Planner:
         node = Copy("piece")(source)
         pair = [piece, self._slots[source]]
         kernel = kernel_of(node, "", CpuLoops(self._isa.lanes), buffers_of(pair))
-        self._launch(kernel, "copy", pair, concat)
+        self._launch(kernel, "copy", operand_names(pair), concat)
 
 
 def _by_pixels(slot: Slot) -> Slot:

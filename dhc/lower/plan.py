@@ -59,6 +59,12 @@ class Launch:
     operands: tuple[str, ...]
     origin: Origin = field(default_factory=Origin)
 
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The slots that it writes."""
+        count = self.kernel.outputs if isinstance(self.kernel, Kernel) else 1
+        return self.operands[:count]
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -88,7 +94,8 @@ class Plan:
     def updated(self) -> frozenset[str]:
         """The names of the weights that steps write."""
         weights = {slot.name for slot in self.by_role("weight")}
-        return frozenset(step.operands[0] for step in self.steps if step.operands[0] in weights)
+        written = (name for step in self.steps for name in step.written)
+        return frozenset(name for name in written if name in weights)
 
     @property
     def kernels(self) -> tuple[Kernel, ...]:

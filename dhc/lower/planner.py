@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from dhc.ir.graph import Constant, Graph, Input, Literal_, Node, Param, topological
@@ -14,8 +14,9 @@ from dhc.ir.size import symbols
 from dhc.ir.types import Tensor
 from dhc.lower.memory import Lifetime, place
 from dhc.lower.plan import Launch, Plan, Role, Slot
+from dhc.lower.pointwise import joint_kernel
 from dhc.lower.schedule import Schedule
-from dhc.lower.state import LEAVES, Order, order_of, results_are_computed
+from dhc.lower.state import Order, order_of, results_are_computed
 from dhc.lower.to_kernels import kernel_of, row_major
 from dhc.ops.shape import Copy
 
@@ -31,21 +32,44 @@ def make_plan(graph: Graph, schedule: Schedule) -> Plan:
     kernels: dict[Kernel, Kernel] = {}
     steps: list[Launch] = []
 
-    def launch(node: Node, operands: Sequence[Slot]) -> None:
-        kernel = kernel_of(node, "", schedule, buffers_of(operands))
+    def launch(node: Node, kernel: Kernel, operands: Sequence[str]) -> None:
         known = kernels.setdefault(
             kernel, replace(kernel, name=f"k{len(kernels)}_{kernel_stem(node)}")
         )
-        steps.append(Launch(known, operand_names(operands), graph.origin(node)))
+        steps.append(Launch(known, tuple(operands), graph.origin(node)))
 
-    for node in order.nodes:
-        if not isinstance(node.op, LEAVES):
-            launch(node, [slots[node], *(slots[source] for source in node.inputs)])
+    for nodes in order.steps:
+        if len(nodes) > 1:
+            launch(nodes[-1], *joint_step(nodes, slots, schedule))
+            continue
+        (node,) = nodes
+        operands = [slots[node], *(slots[source] for source in node.inputs)]
+        launch(node, kernel_of(node, "", schedule, buffers_of(operands)), operand_names(operands))
     for node, param in order.copied.items():
-        launch(Copy("state")(node), [slots[param], slots[node]])
+        pair = [slots[param], slots[node]]
+        copy = Copy("state")(node)
+        launch(copy, kernel_of(copy, "", schedule, buffers_of(pair)), operand_names(pair))
     placed, arena = _place_temporaries(tuple(dict.fromkeys(slots.values())), steps)
     sizes = sorted({s for i in graph.inputs for size in i.type.shape for s in symbols(size)})
     return Plan(identifier(graph.name), placed, tuple(steps), arena, tuple(sizes))
+
+
+def joint_step(
+    nodes: Sequence[Node], slots: Mapping[Node, Slot], schedule: Schedule, flat: bool = False
+) -> tuple[Kernel, tuple[str, ...]]:
+    """Returns the kernel of nodes that are computed together, and the slots that it takes."""
+    buffers: dict[str, Buffer] = {}
+    for node in nodes:
+        buffers[slots[node].name] = replace(slots[node].buffer, name=f"out{len(buffers)}")
+    for source in (source for node in nodes for source in node.inputs):
+        name = slots[source].name
+        if name not in buffers:
+            number = len(buffers) - len(nodes)
+            buffers[name] = replace(slots[source].buffer, name=f"in{number}")
+    needed = {*nodes, *(source for node in nodes for source in node.inputs)}
+    kernel = joint_kernel(nodes, {n: buffers[slots[n].name] for n in needed}, schedule, flat)
+    owners = {buffer.name: name for name, buffer in buffers.items()}
+    return kernel, tuple(owners[buffer.name] for buffer in kernel.buffers)
 
 
 def buffers_of(operands: Sequence[Slot]) -> tuple[Buffer, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from dhc.ir.kernel import Let, Statement
@@ -40,8 +40,16 @@ def share(value: Scalar, names: Names) -> tuple[tuple[Statement, ...], Scalar]:
 
     The value must not hold reductions: their axes mean nothing outside.
     """
-    uses: dict[Scalar, int] = {}
-    order = list(walk(value))
+    lets, (result,) = share_all((value,), names)
+    return lets, result
+
+
+def share_all(
+    values: Sequence[Scalar], names: Names
+) -> tuple[tuple[Statement, ...], tuple[Scalar, ...]]:
+    """The same for several values, each of which is a use of what it is."""
+    uses = {value: values.count(value) for value in values}
+    order = list(dict.fromkeys(part for value in values for part in walk(value)))
     for part in order:
         for child in children(part):
             uses[child] = uses.get(child, 0) + 1
@@ -53,4 +61,4 @@ def share(value: Scalar, names: Names) -> tuple[tuple[Statement, ...], Scalar]:
             name = names.fresh("t", part.dtype)
             lets.append(Let(name, done[part]))
             done[part] = name
-    return tuple(lets), done[value]
+    return tuple(lets), tuple(done[value] for value in values)

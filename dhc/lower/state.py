@@ -7,10 +7,10 @@ Updates that cannot be written in place are copied there at the end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from dhc.ir.graph import Constant, Graph, Input, Node, Param, topological, users
+from dhc.ir.graph import Constant, Graph, Input, Literal_, Node, Param, topological, users
 from dhc.ops.base import Operator
 from dhc.ops.region import Region
 from dhc.ops.shape import Copy
@@ -26,11 +26,22 @@ class Order:
         nodes: All nodes, operands first, and updates after the other readers of the old value.
         in_place: For updates that may be written over it, the parameter.
         copied: For the other updates, the parameter that they are copied to at the end.
+        joint: Updates that read each other, such as moments and the weight that follows them, by
+            the last of them: they are computed in one pass over memory, in its place.
     """
 
     nodes: tuple[Node, ...]
     in_place: Mapping[Node, Node]
     copied: Mapping[Node, Node]
+    joint: Mapping[Node, tuple[Node, ...]] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> Iterator[tuple[Node, ...]]:
+        """What is computed at once, in order: single nodes, and updates that go together."""
+        inside = {node for last, nodes in self.joint.items() for node in nodes if node is not last}
+        for node in self.nodes:
+            if not isinstance(node.op, LEAVES) and node not in inside:
+                yield self.joint.get(node, (node,))
 
 
 def results_are_computed(graph: Graph) -> Graph:
@@ -67,7 +78,36 @@ def order_of(graph: Graph) -> Order:
         and reads_own_elements(node, param)
     }
     copied = {node: param for node, param in targets.items() if node not in in_place}
-    return Order(tuple(nodes), in_place, copied)
+    return Order(tuple(nodes), in_place, copied, _joint(in_place, place, readers))
+
+
+def _joint(
+    in_place: Mapping[Node, Node], place: Mapping[Node, int], readers: Mapping[Node, list[Node]]
+) -> dict[Node, tuple[Node, ...]]:
+    """Groups updates of one shape with those that they read, if nothing else needs these sooner."""
+    groups: dict[Node, tuple[Node, ...]] = {}
+    for last in sorted(in_place, key=lambda node: place[node]):
+        parts = [groups.get(s, (s,)) for s in last.inputs if s in in_place]
+        members = tuple(dict.fromkeys((*(node for part in parts for node in part), last)))
+        others = [r for m in members for r in readers.get(m, ()) if r not in members]
+        sooner = any(place[reader] < place[last] for reader in others)
+        if len(members) < 2 or sooner or not all(_goes_with(m, last) for m in members):
+            continue
+        for member in members:
+            groups.pop(member, None)
+        groups[last] = members
+    return groups
+
+
+def _goes_with(node: Node, last: Node) -> bool:
+    return node.type.shape == last.type.shape and is_pointwise(node)
+
+
+def is_pointwise(node: Node) -> bool:
+    """Whether each element of a node is computed from elements in its own place."""
+    if isinstance(node.op, Region):
+        return all(_is_elementwise(p) for p in topological(node.op.body.roots) if p.inputs)
+    return _is_elementwise(node) and not any(isinstance(s.op, Literal_) for s in node.inputs)
 
 
 def reads_own_elements(node: Node, param: Node) -> bool:
@@ -76,10 +116,7 @@ def reads_own_elements(node: Node, param: Node) -> bool:
         return True
     if param.type.shape != node.type.shape:
         return False
-    if isinstance(node.op, Region):
-        parts = [part for part in topological(node.op.body.roots) if part.inputs]
-        return all(_is_elementwise(part) for part in parts)
-    return _is_elementwise(node)
+    return is_pointwise(node)
 
 
 def _is_elementwise(node: Node) -> bool:
