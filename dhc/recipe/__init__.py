@@ -1,0 +1,1 @@
+"""What a `train` can ask for besides operators: optimizers, schedules, changes of gradients."""

@@ -1,0 +1,326 @@
+"""The loop of a training run: steps, validation, checkpoints, early stopping, resuming.
+
+A run that is stopped at any moment and resumed ends with the same bytes as one that was not. What
+it needs for that is in each checkpoint; nothing else is remembered. Observers see every step and
+epoch before the checkpoint that includes it, so what they keep can be cut back to a checkpoint.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+from dhc.errors import DhcError, Diagnostic
+from dhc.ir.graph import Array
+from dhc.runtime.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from dhc.runtime.reporting.records import EpochRecord, Observer, RunPlan, StepRecord
+
+LAST, BEST = "last.ckpt", "best.ckpt"
+EXPLODED = 1e3  # times the mean loss of the first epoch
+
+Batch = Mapping[str, Array]
+
+
+class Job(Protocol):
+    """What a run does, compiled and bound to its data."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch; the last one may be short."""
+
+    def batches(self, epoch: int, first: int) -> Iterator[Batch]:
+        """Yields the batches of an epoch from number `first` on."""
+
+    def step(self, number: int, rate: float, batch: Batch) -> float:
+        """Does step `number`, counted from 1, and returns the mean loss of its samples."""
+
+    def size(self, batch: Batch) -> int:
+        """Returns how many samples a batch has."""
+
+    def validate(self) -> dict[str, float]:
+        """Returns loss and metrics of the validation part; nothing without one."""
+
+    def arrays(self) -> dict[str, Array]:
+        """Returns all parameters and moments by path."""
+
+    def restore(self, arrays: Mapping[str, Array]) -> None:
+        """Replaces all parameters and moments."""
+
+    def diagnose(self, batch: Batch) -> str:
+        """Says where a batch makes the first value that is no number."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """When a run saves, what it watches and when it stops.
+
+    Attributes:
+        epochs: How many at most.
+        every: Steps between checkpoints within an epoch; 0 for none.
+        monitor: The validation number that decides what is best; the loss if empty.
+        rises: Whether more of it is better.
+        patience: Epochs without improvement before the run stops; 0 for no such stop.
+        least: What counts as an improvement.
+        program: A digest of the resolved program; resuming needs the same one.
+    """
+
+    epochs: int
+    every: int = 0
+    monitor: str = ""
+    rises: bool = False
+    patience: int = 0
+    least: float = 0.0
+    program: str = ""
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a run is; all of it is JSON.
+
+    Attributes:
+        step: Steps done since the beginning.
+        epoch: Epochs finished.
+        position: Batches of the current epoch that are done.
+        total, samples: The sum of losses over the samples of this epoch so far, and their number.
+        first: The mean loss of the first epoch.
+        best: The best value of what is watched, and after which epoch.
+        stale: Epochs since then.
+        schedule: What the learning rate remembers.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    position: int = 0
+    total: float = 0.0
+    samples: int = 0
+    first: float | None = None
+    best: float | None = None
+    best_epoch: int = 0
+    stale: int = 0
+    schedule: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        state: Where it is.
+        reason: Why it ended, in words.
+        signal: The signal that asked it to, or 0.
+    """
+
+    state: State
+    reason: str
+    signal: int = 0
+
+
+class Trainer:
+    """Runs a job.
+
+    Args:
+        job: What to do.
+        rules: When to save and stop.
+        rate: The learning rate, from the state of its schedule and the progress in epochs.
+        observe: The next state of the schedule, from the old one and the watched value.
+        folder: Where checkpoints go.
+        observers: Who is told of steps and epochs, in order.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        rules: Rules,
+        rate: Callable[[Mapping[str, object], float], float],
+        observe: Callable[[Mapping[str, object], float], Mapping[str, object]],
+        folder: Path,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self._job = job
+        self._rules = rules
+        self._rate = rate
+        self._observe = observe
+        self._folder = folder
+        self._observers = tuple(observers)
+        self._asked = 0
+
+    def run(self, plan: RunPlan, start: State | None = None, resume: bool = False) -> Outcome:
+        """Trains until the epochs are done, the rules say stop, or a signal comes.
+
+        Args:
+            plan: What observers are told at the beginning.
+            start: The state at the beginning, with what the schedule remembers.
+            resume: Whether to go on from the last checkpoint.
+
+        Raises:
+            DhcError: if the checkpoint does not fit, or the loss is no number any more.
+        """
+        state = self._resumed() if resume else start or State()
+        for observer in self._observers:
+            observer.started(plan, state.step)
+        with self._signals():
+            outcome = self._epochs(state)
+        for observer in self._observers:
+            observer.stopped(outcome.reason)
+        return outcome
+
+    # ---- epochs and steps ------------------------------------------------------------------------
+
+    def _epochs(self, state: State) -> Outcome:
+        while state.epoch < self._rules.epochs:
+            began = time.perf_counter()
+            state = self._steps(state)
+            if self._asked and state.position < self._job.steps_per_epoch:
+                self._save(LAST, state)
+                return Outcome(state, f"stopped by signal {self._asked}", self._asked)
+            state, better = self._end_epoch(state, began)
+            if better:
+                self._save(BEST, state)
+            self._save(LAST, state)
+            if self._asked:
+                return Outcome(state, f"stopped by signal {self._asked}", self._asked)
+            if self._rules.patience and state.stale >= self._rules.patience:
+                return Outcome(state, f"no improvement for {state.stale} epochs")
+        return Outcome(state, "all epochs are done")
+
+    def _steps(self, state: State) -> State:
+        """Does the rest of an epoch, or as much of it as signals allow."""
+        count = self._job.steps_per_epoch
+        waiting = time.perf_counter()
+        for batch in self._job.batches(state.epoch, state.position):
+            began = time.perf_counter()
+            rate = self._rate(state.schedule, state.epoch + state.position / count)
+            loss = self._job.step(state.step + 1, rate, batch)
+            self._check(loss, state, batch)
+            ended = time.perf_counter()
+            size = self._job.size(batch)
+            state = replace(
+                state,
+                step=state.step + 1,
+                position=state.position + 1,
+                total=state.total + loss * size,
+                samples=state.samples + size,
+            )
+            record = StepRecord(
+                state.step, state.epoch + 1, state.position, loss, rate, size,
+                ended - began, began - waiting,
+            )  # fmt: skip
+            for observer in self._observers:
+                observer.step(record)
+            if state.position < count:
+                if self._asked:
+                    break
+                if self._rules.every and state.step % self._rules.every == 0:
+                    self._save(LAST, state)
+            waiting = time.perf_counter()
+        return state
+
+    def _check(self, loss: float, state: State, batch: Batch) -> None:
+        """Stops a run whose loss is no number, or far above where it began.
+
+        Raises:
+            DhcError: naming the layer where it began, as far as that can be found.
+        """
+        where = f"in step {state.step + 1}, epoch {state.epoch + 1}"
+        if not math.isfinite(loss):
+            raise _fail(f"The loss is {loss} {where}: {self._job.diagnose(batch)}")
+        if state.first is not None and loss > EXPLODED * max(abs(state.first), 1e-12):
+            text = f"The loss is {loss:.4g} {where}; in the first epoch its mean was "
+            raise _fail(f"{text}{state.first:.4g}. {self._job.diagnose(batch)}")
+
+    def _end_epoch(self, state: State, began: float) -> tuple[State, bool]:
+        """Validates; returns the state of the next epoch, and whether this one is the best."""
+        mean = state.total / max(state.samples, 1)
+        trained = time.perf_counter()
+        found = self._job.validate()
+        ended = time.perf_counter()
+        watched = found.get(self._rules.monitor or "loss", mean)
+        better = self._is_better(watched, state.best)
+        record = EpochRecord(
+            state.epoch + 1, state.step, {"loss": mean}, found, better,
+            {"train": trained - began, "validate": ended - trained},
+        )  # fmt: skip
+        for observer in self._observers:
+            observer.epoch(record)
+        following = replace(
+            state,
+            epoch=state.epoch + 1,
+            position=0,
+            total=0.0,
+            samples=0,
+            first=mean if state.first is None else state.first,
+            best=watched if better else state.best,
+            best_epoch=state.epoch + 1 if better else state.best_epoch,
+            stale=0 if better else state.stale + 1,
+            schedule=self._observe(state.schedule, watched),
+        )
+        return following, better
+
+    def _is_better(self, value: float, best: float | None) -> bool:
+        if not math.isfinite(value):
+            return False
+        if best is None:
+            return True
+        gain = value - best if self._rules.rises else best - value
+        return gain > self._rules.least
+
+    # ---- checkpoints -----------------------------------------------------------------------------
+
+    def _save(self, name: str, state: State) -> None:
+        content = {"run": asdict(state), "program": self._rules.program}
+        write_checkpoint(self._folder / name, Checkpoint(self._job.arrays(), content))
+
+    def _resumed(self) -> State:
+        found = read_checkpoint(self._folder / LAST)
+        if found.state.get("program") != self._rules.program:
+            hint = "train into another folder, or restore the program that the run began with"
+            raise _fail("The program has changed since the run began.", hint)
+        self._job.restore(found.arrays)
+        return state_from(found.state)
+
+    # ---- signals ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM finish the step; a second one interrupts at once."""
+
+        def note(number: int, frame: FrameType | None) -> None:
+            if self._asked:
+                raise KeyboardInterrupt
+            self._asked = number
+
+        try:
+            before = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+        except ValueError:  # not in the main thread, where no signals come
+            before = {}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def state_from(content: Mapping[str, object]) -> State:
+    """Returns the state in a checkpoint.
+
+    Raises:
+        DhcError: if it is none.
+    """
+    found = content.get("run")
+    try:
+        if not isinstance(found, dict):
+            raise TypeError
+        return State(**found)
+    except TypeError:
+        raise _fail("The checkpoint holds no state of a run.") from None
+
+
+def _fail(text: str, *hints: str) -> DhcError:
+    return DhcError(Diagnostic("training", text, hints=hints))
