@@ -1,6 +1,6 @@
 """Writes what PyTorch's optimizers do in 20 steps: the golden traces of tests/recipe.
 
-    python -m bench.optimizer_traces tests/recipe/golden/optimizers.json
+python -m bench.optimizer_traces tests/recipe/golden/optimizers.json
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Writes what PyTorch's schedules give over a run: the golden traces of tests/recipe.
 
-    python -m bench.schedule_traces tests/recipe/golden/schedules.json
+python -m bench.schedule_traces tests/recipe/golden/schedules.json
 """
 
 from __future__ import annotations

@@ -141,9 +141,7 @@ class _AdamBase(Optimizer):
         most = {"most": 0.0} if self.amsgrad else {}
         return {"mean": 0.0, "square": 0.0, **most}
 
-    def _follow(
-        self, value: Node, gradient: Node, moments: Nodes, numbers: Nodes
-    ) -> Updated:
+    def _follow(self, value: Node, gradient: Node, moments: Nodes, numbers: Nodes) -> Updated:
         """One step along the mean over the root of the mean square, both corrected for bias."""
         mean = _mix(moments["mean"], gradient, self.beta1)
         square = _mix(moments["square"], Mul()(gradient, gradient), self.beta2)
@@ -233,9 +231,7 @@ class NAdam(Optimizer):
         mean = _mix(moments["mean"], gradient, self.beta1)
         square = _mix(moments["square"], Mul()(gradient, gradient), self.beta2)
         root = Mul()(Sqrt()(square), numbers["inverse_root"])
-        along = Add()(
-            Mul()(gradient, numbers["of_gradient"]), Mul()(mean, numbers["of_mean"])
-        )
+        along = Add()(Mul()(gradient, numbers["of_gradient"]), Mul()(mean, numbers["of_mean"]))
         move = Div()(along, Add()(root, _number(self.eps, value)))
         return Updated(Sub()(value, move), {"mean": mean, "square": square})
 

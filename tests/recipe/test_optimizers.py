@@ -30,7 +30,9 @@ def follow(optimizer: Optimizer, start: Array, gradients: Array, rate: float) ->
     moments: dict[str, Node] = {name: inputs[name] for name in optimizer.moments}
     updated = optimizer.update(inputs["value"], inputs["gradient"], moments, numbers)
     assert updated.moments.keys() == optimizer.moments.keys()
-    values: dict[str, Any] = {name: np.full(start.shape, v) for name, v in optimizer.moments.items()}
+    values: dict[str, Any] = {
+        name: np.full(start.shape, v) for name, v in optimizer.moments.items()
+    }
     values["value"] = start
     for step, gradient in enumerate(gradients, 1):
         values["gradient"] = gradient
