@@ -67,7 +67,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}
+            names = list(file.keys())
+            arrays = {name: file.get_tensor(name) for name in names}
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         reason = str(getattr(error, "strerror", None) or error).rstrip(".")
         raise _fail(f"The checkpoint '{path}' cannot be read: {reason}.") from error

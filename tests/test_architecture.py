@@ -16,8 +16,10 @@ ALLOWED: dict[str, set[str]] = {
     "ir": {"errors", "source"},
     "ops": {"ir", "errors", "source"},
     "lower": {"ir", "ops", "errors", "source"},
+    "recipe": {"ir", "ops", "errors"},
+    "metrics": {"errors"},
     "passes": {"ir", "ops", "lower", "errors", "source"},
-    "frontend": {"ir", "ops", "grammar", "errors", "source"},
+    "frontend": {"ir", "ops", "grammar", "recipe", "metrics", "errors", "source"},
     "onnx": {"ir", "ops", "errors", "source"},
     "backends": {"ir", "ops", "lower", "passes", "errors", "source", "runtime"},
     "runtime": {"ir", "ops", "errors", "source", "backends"},
@@ -39,6 +41,19 @@ ALLOWED: dict[str, set[str]] = {
         "watch",
     },
     "watch": {"passes"},
+    "training": {
+        "api",
+        "backends",
+        "driver",
+        "errors",
+        "frontend",
+        "ir",
+        "metrics",
+        "ops",
+        "passes",
+        "recipe",
+        "runtime",
+    },
 }
 
 

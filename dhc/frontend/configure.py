@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeGuard
 
@@ -33,7 +33,8 @@ from dhc.frontend.values import (
     Word,
     describe,
 )
-from dhc.frontend.vocabulary import FUNCTIONS, METRICS, REQUIRED_SETTINGS, SETTINGS
+from dhc.frontend.vocabulary import FUNCTIONS, METRICS, REQUIRED_SETTINGS, SETTINGS, Rate
+from dhc.recipe.optimizers import OPTIMIZERS
 from dhc.source import Span
 
 RUN_TIME_ROOTS = frozenset(("out", "data", "val", "test", "train"))
@@ -41,8 +42,15 @@ RUN_TIME_ROOTS = frozenset(("out", "data", "val", "test", "train"))
 
 @lru_cache(maxsize=256)
 def stub_signature(name: str) -> Signature:
-    """The parameters of a function that describes something."""
-    return attributes_signature(FUNCTIONS[name])
+    """The parameters of a function that describes something.
+
+    The rate of an optimizer may be a schedule.
+    """
+    signature = attributes_signature(FUNCTIONS[name])
+    if name not in OPTIMIZERS:
+        return signature
+    rate = (replace(p, annotation=Rate) if p.name == "lr" else p for p in signature.attributes)
+    return replace(signature, attributes=tuple(rate))
 
 
 @dataclass(frozen=True)

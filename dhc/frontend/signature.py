@@ -103,7 +103,7 @@ def layer_signature(function: Callable[..., object]) -> Signature:
     return Signature(tuple(tensors), tuple(attributes), variadic)
 
 
-def attributes_signature(function: Callable[..., None]) -> Signature:
+def attributes_signature(function: Callable[..., object]) -> Signature:
     """The parameters of a function that takes no tensors and no context."""
     hints = get_type_hints(function, include_extras=True)
     attributes = []

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from dhc.frontend.values import Interval, Quantity, Record, Reference
+from dhc.frontend.values import Quantity, Record, Reference
+from dhc.metrics import METRICS as METRIC_CLASSES
+from dhc.recipe.optimizers import OPTIMIZERS
+from dhc.recipe.schedules import SCHEDULES
 
-Stub = Callable[..., None]
+Stub = Callable[..., object]
 Rate = float | Record
 Precision = Literal["f32", "f32x3", "bf16", "f16", "int8"]
 
@@ -23,68 +26,10 @@ def _function(stub: Stub) -> Stub:
     return stub
 
 
-# ---- optimizers and schedules
+# ---- optimizers and schedules: each is described where it is defined
 
-
-@_function
-def sgd(
-    lr: Rate = 0.01, momentum: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False
-) -> None:
-    """Stochastic gradient descent, with momentum if it is not 0."""
-
-
-@_function
-def adam(
-    lr: Rate = 0.001,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    eps: float = 1e-8,
-    weight_decay: float = 0.0,
-    amsgrad: bool = False,
-) -> None:
-    """Adam; `weight_decay` is added to the gradient."""
-
-
-@_function
-def adamw(
-    lr: Rate = 0.001,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    eps: float = 1e-8,
-    weight_decay: float = 0.01,
-) -> None:
-    """Adam with decoupled weight decay (arXiv:1711.05101)."""
-
-
-@_function
-def rmsprop(
-    lr: Rate = 0.01,
-    rho: float = 0.9,
-    eps: float = 1e-8,
-    momentum: float = 0.0,
-    weight_decay: float = 0.0,
-) -> None:
-    """RMSprop."""
-
-
-@_function
-def cosine(lr: Interval | float, warmup: int = 0) -> None:
-    """A rate that falls along a cosine from the first bound to the second."""
-
-
-@_function
-def step(lr: float, every: int, factor: float = 0.1) -> None:
-    """A rate that is multiplied by `factor` every so many epochs."""
-
-
-@_function
-def plateau(lr: float, patience: int = 10, factor: float = 0.1) -> None:
-    """A rate that falls when the validation loss stops falling."""
-
-
-@_function
-def exponential(lr: float, factor: float = 0.95) -> None:
-    """A rate that is multiplied by `factor` every epoch."""
+FUNCTIONS.update(OPTIMIZERS)
+FUNCTIONS.update(SCHEDULES)
 
 
 # ---- data
@@ -160,13 +105,7 @@ def int8(
 
 # ---- metrics: functions of the output and the truth, counted over a whole part of the data
 
-METRICS = frozenset(
-    (
-        "accuracy", "balanced_accuracy", "auc", "average_precision", "sensitivity", "specificity",
-        "precision", "recall", "f1", "iou", "dice", "hausdorff", "hausdorff95", "surface_dice",
-        "volume_difference", "mae", "mse", "pearson", "bleu", "confusion",
-    )
-)  # fmt: skip
+METRICS = frozenset(METRIC_CLASSES)
 
 
 # ---- studies
@@ -278,6 +217,7 @@ TRAIN: dict[str, object] = {
     "stop": Record,
     "accumulate": int,
     "clip": float,
+    "checkpoint": int,
     "target": str | Reference,
     "distribute": {
         "mode": Record,

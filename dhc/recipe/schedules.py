@@ -14,7 +14,7 @@ from typing import ClassVar, TypeVar, dataclass_transform
 from dhc.errors import ArgumentError
 
 State = Mapping[str, object]
-Range = tuple[float, float]
+Range = tuple[float, float] | float
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Schedule:
         raise NotImplementedError
 
     def observe(self, state: State, value: float) -> State:
-        """Returns what to remember after an epoch whose watched value is `value`; lower is better."""
+        """Returns what to remember after an epoch; a lower `value` is better."""
         return state
 
 
@@ -82,6 +82,11 @@ def _warm(progress: Progress, warmup: int, first: float) -> float | None:
     if progress.step >= warmup:
         return None
     return first * (progress.step + 1) / (warmup + 1)
+
+
+def _bounds(rate: Range) -> tuple[float, float]:
+    """The first and the last rate; a single number falls to 0."""
+    return rate if isinstance(rate, tuple) else (rate, 0.0)
 
 
 def _require(holds: bool, name: str, text: str) -> None:
@@ -160,7 +165,7 @@ class Polynomial(Schedule):
     warmup: int = 0
 
     def rate(self, progress: Progress, state: State) -> float:
-        high, low = self.lr
+        high, low = _bounds(self.lr)
         warm = _warm(progress, self.warmup, high)
         left = 1 - _share(progress, self.warmup, progress.total)
         return low + (high - low) * left**self.power if warm is None else warm
@@ -171,7 +176,7 @@ class Cosine(Schedule):
     """A rate that falls along a cosine from the first bound to the second (arXiv:1608.03983).
 
     With `cycle` epochs it starts anew after each cycle, which is `grow` times as long as the one
-    before. A single number falls to 0.
+    before.
     """
 
     lr: Range
@@ -183,7 +188,7 @@ class Cosine(Schedule):
         _require(self.grow >= 1, "cosine", "'grow' to be at least 1")
 
     def rate(self, progress: Progress, state: State) -> float:
-        high, low = self.lr
+        high, low = _bounds(self.lr)
         warm = _warm(progress, self.warmup, high)
         if warm is not None:
             return warm
@@ -250,7 +255,9 @@ class Plateau(Schedule):
     def observe(self, state: State, value: float) -> State:
         best, bad = state.get("best"), state.get("bad", 0)
         cooling, falls = state.get("cooling", 0), state.get("falls", 0)
-        assert isinstance(bad, int) and isinstance(cooling, int) and isinstance(falls, int)
+        assert isinstance(bad, int)
+        assert isinstance(cooling, int)
+        assert isinstance(falls, int)
         assert best is None or isinstance(best, float)
         if best is None or value < best * (1 - math.copysign(self.threshold, best)):
             best, bad = value, 0
