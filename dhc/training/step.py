@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from dhc.errors import DhcError, Diagnostic
-from dhc.ir.graph import Graph, Initializer, Input, Node, Param, topological
+from dhc.ir.graph import Graph, Initializer, Input, Node, Param, literal, topological
+from dhc.ir.rewrite import rebuild
 from dhc.ir.size import Size
 from dhc.ir.types import Tensor
 from dhc.ops.collective import BatchMean
+from dhc.ops.compare import Equal
+from dhc.ops.elementwise import Sub, Where
 from dhc.passes.autodiff import differentiate
 from dhc.passes.train_mode import TrainMode
 from dhc.recipe.optimizers import Optimizer
@@ -94,13 +97,14 @@ def build_step(
     for adjust in options.adjust:
         gradients = adjust(values, gradients)
     numbers, updates = _optimise(options.optimizer, values, gradients)
+    updates = _guarded((*network.updates, *updates), loss)
     extra = [node for name, node in given.items() if name not in own]
     graph = replace(
         network,
         name=f"{model.name}_step",
         inputs=(*network.inputs, *extra, *numbers),
         outputs=((LOSS, loss),),
-        updates=(*network.updates, *updates),
+        updates=updates,
         origins={**found.origins, **network.origins},
     )
     idle = tuple(path for path in values if path not in gradients)
@@ -131,6 +135,26 @@ def _optimise(
         updates += [(paths[name], node) for name, node in new.moments.items()]
         updates.append((path, new.value))
     return tuple(numbers.values()), updates
+
+
+def _guarded(updates: Sequence[tuple[str, Node]], loss: Node) -> tuple[tuple[str, Node], ...]:
+    """Updates that leave everything as it is where the loss is no number.
+
+    So one bad batch destroys nothing, and where its loss became no number can still be found.
+    """
+    number = Equal()(Sub()(loss, loss), literal(0.0, loss.type.dtype))
+    targets = {node: path for path, node in updates}
+    params = {}
+    final: dict[Node, Node] = {}
+    for node in topological(targets):
+        if isinstance(node.op, Param):
+            params[node.op.path] = node
+        new = rebuild(node, tuple(final[source] for source in node.inputs))
+        if node in targets:
+            path = targets[node]
+            new = Where()(number, new, params.get(path) or Param(path, node.type)())
+        final[node] = new
+    return tuple((path, final[node]) for path, node in updates)
 
 
 def _trainable(network: Graph, loss: Node, frozen: frozenset[str]) -> dict[str, Node]:

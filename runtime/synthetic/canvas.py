@@ -121,7 +121,6 @@ def _spline_weights(size: int, cells: int) -> Field:
     for offset, piece in enumerate(pieces):
         weights[np.arange(size), first + offset] = piece / 6
     weights /= math.sqrt(float((weights**2).sum(axis=1).mean()))
-    weights.flags.writeable = False
     return weights
 
 

@@ -1,0 +1,268 @@
+"""A training run, compiled and bound to its data: what the trainer runs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from dhc.backends.base import Target
+from dhc.driver import compile_graph
+from dhc.errors import DhcError, Diagnostic
+from dhc.frontend import Program as Source
+from dhc.ir.graph import Array, Graph, Input, Node, topological
+from dhc.ir.size import Expr, Size
+from dhc.ir.text import print_graph
+from dhc.ir.types import Tensor
+from dhc.metrics.base import Rows
+from dhc.ops.collective import BatchMean
+from dhc.ops.random import COUNTER
+from dhc.passes.bind_sizes import bind_sizes
+from dhc.recipe.clip import ClipNorm
+from dhc.runtime.data.dataset import open_dataset
+from dhc.runtime.data.sampler import Sampler
+from dhc.runtime.parameters import check_values, initial_values, read_safetensors
+from dhc.training.diagnose import first_trouble
+from dhc.training.samples import IDENTITY, Samples, compile_pipeline
+from dhc.training.settings import TrainSettings, choose
+from dhc.training.step import LOSS, NUMBERS, Step, StepOptions, build_step
+
+
+@dataclass(frozen=True)
+class Built:
+    """The graphs of a run.
+
+    Attributes:
+        step: The training step.
+        check: The network as it is used, with the loss: what validation runs.
+        paths: The network's parameters, without moments.
+    """
+
+    step: Step
+    check: Graph
+    paths: tuple[str, ...]
+
+
+class TrainingJob:
+    """Everything that a run does; see `dhc.runtime.trainer.Job`.
+
+    Args:
+        source: The file's program.
+        settings: What its train block says.
+        folder: Where paths in the block begin.
+        target: What steps are compiled for.
+
+    Raises:
+        DhcError: with what is wrong, before any step.
+    """
+
+    def __init__(
+        self, source: Source, settings: TrainSettings, folder: Path, target: Target
+    ) -> None:
+        self.settings = settings
+        self.dataset = open_dataset(folder / settings.data.path)
+        self.train = self._samples(source, "train")
+        self.val = self._samples(source, "val") if self.dataset.parts.get("val") else None
+        self.built = build(source, settings, self.train.types())
+        self._sampler = Sampler(len(self.train), settings.batch, settings.seed)
+        self._workers = settings.data.workers or min(4, os.cpu_count() or 1)
+        self._step = compile_graph(self.built.step.graph, target, parameters=self._start(folder))
+        self._check = compile_graph(self.built.check, target)
+
+    # ---- what the trainer asks for ---------------------------------------------------------------
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self._sampler.batches
+
+    def batches(self, epoch: int, first: int) -> Iterator[Mapping[str, Array]]:
+        yield from self.train.batches(self._sampler, epoch, first, self._workers)
+
+    def size(self, batch: Mapping[str, Array]) -> int:
+        return len(batch[IDENTITY])
+
+    def step(self, number: int, rate: float, batch: Mapping[str, Array]) -> float:
+        return float(self._step(**self._inputs(number, rate, batch))[LOSS])
+
+    def validate(self) -> dict[str, float]:
+        if self.val is None:
+            return {}
+        loss, rows = self.measure(self.val)
+        return {
+            LOSS: loss,
+            **{m.name: m.metric.value(rows[m.name]) for m in self.settings.metrics},
+        }
+
+    def arrays(self) -> dict[str, Array]:
+        return self._step.parameters()
+
+    def restore(self, arrays: Mapping[str, Array]) -> None:
+        self._step.load_parameters(arrays)
+
+    def diagnose(self, batch: Mapping[str, Array]) -> str:
+        values = {**self._step.parameters(), **self._inputs(1, 0.0, batch)}
+        wide = {n: a.astype(np.float64) if a.dtype == np.float32 else a for n, a in values.items()}
+        return first_trouble(self.built.step.graph, wide)
+
+    # ---- evaluation ------------------------------------------------------------------------------
+
+    def measure(self, samples: Samples) -> tuple[float, dict[str, Rows]]:
+        """Returns the mean loss over samples, and the rows of each metric."""
+        self._check.load_parameters(self.weights())
+        sampler = Sampler(len(samples), self.settings.batch, shuffle=False)
+        total, rows = 0.0, {m.name: [] for m in self.settings.metrics}  # type: ignore[var-annotated]
+        for batch in samples.batches(sampler, 0, 0, self._workers):
+            inputs = {name: batch[name] for name in self._check.inputs}
+            results = self._check(**inputs)
+            total += float(results[LOSS]) * self.size(batch)
+            for m in self.settings.metrics:
+                rows[m.name].append(m.metric.rows(results[m.prediction], batch[m.truth]))
+        mean = total / max(len(samples), 1)
+        return mean, {name: np.concatenate(parts) for name, parts in rows.items()}
+
+    def weights(self) -> dict[str, Array]:
+        """Returns the network's parameters as they are now."""
+        known = self._step.parameters()
+        return {path: known[path] for path in self.built.paths}
+
+    def digest(self) -> str:
+        """Returns what identifies the run: its graphs, data and settings."""
+        text = print_graph(self.built.step.graph, origins=False)
+        names = "\n".join(sample.name for sample in self.train.samples)
+        own = f"{self.settings.seed} {self.settings.batch} {self.settings.schedule}"
+        return hashlib.sha256("\n".join((text, names, own)).encode()).hexdigest()
+
+    # ---- parts -----------------------------------------------------------------------------------
+
+    def _samples(self, source: Source, part: str) -> Samples:
+        name = self.settings.data.pipelines.get(part, "")
+        pipeline = compile_pipeline(source, name, self.dataset, part) if name else None
+        return Samples(self.dataset, part, pipeline, self.settings.seed)
+
+    def _start(self, folder: Path) -> dict[str, Array]:
+        """The parameters at the beginning: drawn by the seed, or the network's from a file."""
+        params = self.built.step.graph.params
+        values = initial_values(params, self.settings.seed)
+        if self.settings.weights:
+            own = [param for param in params if param.path in self.built.paths]
+            values |= check_values(own, read_safetensors(folder / self.settings.weights))
+        return values
+
+    def _inputs(self, number: int, rate: float, batch: Mapping[str, Array]) -> dict[str, Array]:
+        numbers = self.settings.optimizer.numbers(number, rate)
+        values: dict[str, Array] = {}
+        for label, type in self._step.inputs.items():
+            if label == COUNTER:
+                counters = np.empty((self.size(batch), 3), np.uint32)
+                counters[:, 0], counters[:, 1] = self.settings.seed, number
+                counters[:, 2] = batch[IDENTITY]
+                values[label] = counters
+            elif label.startswith(NUMBERS):
+                own = numbers[label.removeprefix(NUMBERS)]
+                values[label] = np.asarray(own, type.dtype.numpy)
+            else:
+                values[label] = batch[label]
+        return values
+
+
+# ---- graphs ----------------------------------------------------------------------------------
+
+
+def build(source: Source, settings: TrainSettings, types: Mapping[str, Tensor]) -> Built:
+    """Returns the graphs of a run.
+
+    Args:
+        source: The file's program.
+        settings: What its train block says.
+        types: Of the fields of a prepared sample, without a batch axis.
+
+    Raises:
+        DhcError: if data, network and loss do not fit each other.
+    """
+    model = source.instance(settings.model).graph
+    batch, sizes = _bindings(model, types, settings)
+    bound = bind_sizes(model, sizes)
+    data = {name: type.with_shape((batch, *type.shape)) for name, type in types.items()}
+    outputs = dict(bound.outputs)
+    _check_metrics(settings, outputs, data)
+
+    def objective(out: Mapping[str, Node], given: Mapping[str, Node]) -> Node:
+        return source.loss(settings.name, out, given)
+
+    own = {n.op.label: n for n in bound.inputs if isinstance(n.op, Input)}
+    given = {name: own.get(name) or Input(name, type)() for name, type in data.items()}
+    loss = objective(outputs, given)
+    used = _used(loss, given)
+    paths = tuple(param.path for param in bound.params)
+    span = settings.configured.places.get("freeze")
+    frozen = choose(settings.freeze, paths, span) if settings.freeze else frozenset()
+    adjust = (ClipNorm(settings.clip),) if settings.clip is not None else ()
+    options = StepOptions(settings.optimizer, frozen, adjust)
+    step = build_step(bound, {name: data[name] for name in used}, objective, options)
+    mean = BatchMean()(loss) if loss.type.shape else loss
+    check = replace(
+        bound,
+        name=f"{bound.name}_check",
+        inputs=(*bound.inputs, *(given[name] for name in used if name not in own)),
+        outputs=(*bound.outputs, (LOSS, mean)),
+    )
+    return Built(step, check, paths)
+
+
+def _bindings(
+    model: Graph, types: Mapping[str, Tensor], settings: TrainSettings
+) -> tuple[Size, dict[str, Size]]:
+    """The number of samples, and what the data say of the other sizes of the model's inputs."""
+    found: dict[str, Size] = {}
+    batch: Size = settings.batch
+    for node in model.inputs:
+        assert isinstance(node.op, Input)
+        label, wanted = node.op.label, node.type
+        given = types.get(label)
+        if given is None:
+            known = ", ".join(types)
+            text = f"The model takes '{label}'; the data have {known}."
+            hint = "give both the same name"
+            raise _unfit(text, settings, hint)
+        batch = wanted.shape[0] if wanted.shape else batch
+        if wanted.dtype is not given.dtype or wanted.rank != given.rank + 1:
+            raise _unfit(f"The model takes '{label}' as {wanted}; a sample has {given}.", settings)
+        for size, actual in zip(wanted.shape[1:], given.shape, strict=True):
+            if isinstance(size, Expr) and str(size).isidentifier():
+                if found.setdefault(str(size), actual) != actual:
+                    text = f"Size {size} of '{label}' would be {found[str(size)]} and {actual}."
+                    raise _unfit(text, settings)
+            elif size != actual:
+                text = f"The model takes '{label}' as {wanted}; a sample has {given}."
+                raise _unfit(text, settings)
+    return batch, found
+
+
+def _used(loss: Node, given: Mapping[str, Node]) -> list[str]:
+    """The data that the loss reads."""
+    nodes = set(topological([loss]))
+    return [name for name, node in given.items() if node in nodes]
+
+
+def _check_metrics(
+    settings: TrainSettings, outputs: Mapping[str, Node], data: Mapping[str, Tensor]
+) -> None:
+    for measured in settings.metrics:
+        for name, known, what in (
+            (measured.prediction, outputs, "output"),
+            (measured.truth, data, "data"),
+        ):
+            if name not in known:
+                text = f"'{measured.name}' asks for the {what} '{name}'; there is "
+                text += f"{', '.join(known)}."
+                raise DhcError(
+                    Diagnostic("unknown-name", text, settings.configured.places["metrics"])
+                )
+
+
+def _unfit(text: str, settings: TrainSettings, *hints: str) -> DhcError:
+    return DhcError(Diagnostic("data", text, settings.data.span, "these data", hints=hints))

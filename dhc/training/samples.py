@@ -1,0 +1,126 @@
+"""Samples of a data set on their way into batches: read, sent through a pipeline, typed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dhc.backends.base import Target
+from dhc.driver import compile_graph
+from dhc.errors import ArgumentError, DhcError, Diagnostic
+from dhc.frontend import Program as Source
+from dhc.ir.graph import Array, Input
+from dhc.ir.types import DType, Tensor, dtype_of
+from dhc.ops.random import COUNTER
+from dhc.runtime.data.dataset import DataSet, Kind, Sample
+from dhc.runtime.data.loader import load_batches
+from dhc.runtime.data.sampler import Sampler
+from dhc.runtime.program import Program
+
+IDENTITY = "sample"  # the field of a batch that holds the numbers of its samples
+_PICTURES: tuple[Kind, ...] = ("image", "mask")
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A compiled pipeline: one sample in, one sample out."""
+
+    name: str
+    program: Program
+
+
+class Samples:
+    """One part of a data set, prepared for a network.
+
+    Args:
+        dataset: Where it comes from.
+        part: Which part.
+        pipeline: What each sample goes through; as it is if not given.
+        seed: Decides all random draws.
+    """
+
+    def __init__(self, dataset: DataSet, part: str, pipeline: Pipeline | None, seed: int) -> None:
+        self.samples: Sequence[Sample] = dataset.part(part)
+        self._fields = dataset.fields
+        self._pipeline = pipeline
+        self._seed = seed
+        self._numbers = {sample.name: _number(sample.name) for sample in self.samples}
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def prepare(self, index: int, epoch: int) -> dict[str, Array]:
+        """Returns the arrays of a sample as the network takes them, without a batch axis.
+
+        Raises:
+            DhcError: naming the sample, if it cannot be read or does not fit the pipeline.
+        """
+        sample = self.samples[index]
+        arrays = sample.read()
+        if self._pipeline is not None:
+            arrays = self._through(self._pipeline, sample, arrays, epoch)
+        return {name: self._typed(name, array) for name, array in arrays.items()}
+
+    def batches(
+        self, sampler: Sampler, epoch: int, first: int, workers: int
+    ) -> Iterator[dict[str, Array]]:
+        """Yields batches of an epoch; `IDENTITY` holds u32 numbers of the samples."""
+        numbers = sampler.epoch(epoch, first)
+        plan = list(numbers)
+        made = load_batches(plan, lambda index: self.prepare(index, epoch), workers)
+        for own, batch in zip(plan, made, strict=True):
+            names = [self._numbers[self.samples[int(k)].name] for k in own]
+            yield {**batch, IDENTITY: np.array(names, np.uint32)}
+
+    def types(self) -> dict[str, Tensor]:
+        """Returns the type of each field of a prepared sample, found on the first one."""
+        first = self.prepare(0, 0)
+        return {name: Tensor(dtype_of(array), array.shape) for name, array in first.items()}
+
+    def _through(
+        self, pipeline: Pipeline, sample: Sample, arrays: Mapping[str, Array], epoch: int
+    ) -> dict[str, Array]:
+        wanted = pipeline.program.inputs
+        given = {name: arrays[name] for name in wanted if name in arrays}
+        if COUNTER in wanted:
+            counter = [self._seed, epoch, self._numbers[sample.name]]
+            given[COUNTER] = np.array(counter, np.uint32)
+        try:
+            return {**arrays, **pipeline.program(**given)}
+        except ArgumentError as problem:
+            text = f"The sample '{sample.name}' does not fit the pipeline '{pipeline.name}'."
+            raise DhcError(Diagnostic("data", text, notes=(str(problem),))) from None
+
+    def _typed(self, name: str, array: Array) -> Array:
+        """Masks become 0 and 1, as losses take them."""
+        if self._fields.get(name) == "mask":
+            return (array > 0).astype(np.float32)
+        return array
+
+
+def compile_pipeline(source: Source, name: str, dataset: DataSet, part: str) -> Pipeline:
+    """Compiles a pipeline for the images of a part.
+
+    Raises:
+        DhcError: if it takes a field that the data set has not, or does not fit the images.
+    """
+    first = dataset.part(part)[0].read()
+    pictures = [n for n, kind in dataset.fields.items() if kind == "image" and n in first]
+    dtype = dtype_of(first[pictures[0]]) if pictures else DType.F32
+    entry = source.pipeline(name, dtype)
+    labels = [n.op.label for n in entry.graph.inputs if isinstance(n.op, Input)]
+    missing = [label for label in labels if label not in (*first, COUNTER)]
+    if missing:
+        known = ", ".join(dataset.fields)
+        text = f"The pipeline '{name}' takes '{missing[0]}'; the data set has {known}."
+        raise DhcError(Diagnostic("data", text, entry.span, "here"))
+    program = compile_graph(entry.graph, Target("cpu", threads=1))
+    return Pipeline(name, program)
+
+
+def _number(name: str) -> int:
+    """A number that stays with a sample, whatever else is in the data set."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "little")

@@ -1,0 +1,280 @@
+"""What a `train` block says, in the types that the rest of training uses."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, get_type_hints
+
+from dhc.errors import DhcError, Diagnostic, did_you_mean
+from dhc.frontend import Configured, Program
+from dhc.frontend.signature import MismatchError, convert
+from dhc.frontend.values import DefinitionValue, Instance, Interval, Record, Reference, Value, Word
+from dhc.metrics import METRICS, Metric
+from dhc.recipe.optimizers import OPTIMIZERS, Optimizer
+from dhc.recipe.schedules import SCHEDULES, Constant, Schedule
+from dhc.source import Span
+
+ROOTS = ("out", "data")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A metric, and what it compares: `out.NAME` with `data.NAME`."""
+
+    name: str
+    metric: Metric
+    prediction: str
+    truth: str
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where samples come from, and the pipeline of each part, by name."""
+
+    path: str
+    pipelines: Mapping[str, str]
+    workers: int
+    span: Span
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When a run ends early.
+
+    Attributes:
+        patience: Epochs without improvement; 0 for no such end.
+        monitor: The validation number that is watched.
+        least: What counts as an improvement.
+    """
+
+    patience: int = 0
+    monitor: str = ""
+    least: float = 0.0
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """A whole `train` block, evaluated; `configured` keeps the formulas."""
+
+    name: str
+    configured: Configured
+    model: Instance
+    data: Data
+    optimizer: Optimizer
+    schedule: Schedule
+    metrics: tuple[Measured, ...]
+    epochs: int
+    batch: int
+    seed: int
+    precision: str
+    checkpoint: int
+    clip: float | None
+    freeze: tuple[str, ...]
+    weights: str
+    stop: Stop
+
+
+def train_settings(program: Program, name: str) -> TrainSettings:
+    """Returns what a train block says.
+
+    Raises:
+        DhcError: with everything in it that is wrong or does not exist yet.
+    """
+    found = program.train(name)
+    values = found.values
+    _refuse_later(found)
+    optimizer = values["optimizer"]
+    assert isinstance(optimizer, Record)
+    model = values["model"]
+    assert isinstance(model, Instance)
+    clip = values.get("clip")
+    return TrainSettings(
+        name=name,
+        configured=found,
+        model=model,
+        data=_data(values["data"], found),
+        optimizer=_optimizer(optimizer),
+        schedule=_schedule(optimizer),
+        metrics=_metrics(values.get("metrics", ())),
+        epochs=_whole(found, "epochs", 1),
+        batch=_whole(found, "batch", 16),
+        seed=_whole(found, "seed", 0, least=0),
+        precision=_text(values.get("precision")) or "f32",
+        checkpoint=_whole(found, "checkpoint", 0, least=0),
+        clip=float(clip) if isinstance(clip, (int, float)) else None,
+        freeze=_texts(values.get("freeze", ())),
+        weights=_text(values.get("weights")),
+        stop=_stop(values.get("stop")),
+    )
+
+
+def choose(patterns: Iterable[str], paths: Iterable[str], span: Span | None) -> frozenset[str]:
+    """Returns the parameters that patterns such as `encoder.*` name.
+
+    Raises:
+        DhcError: if a pattern names none.
+    """
+    known = list(paths)
+    found: set[str] = set()
+    for pattern in patterns:
+        own = fnmatch.filter(known, pattern)
+        if not own:
+            guess = did_you_mean(pattern, known)
+            hints = (f"did you mean '{guess}'?",) if guess else ()
+            text = f"The pattern '{pattern}' names no parameter of the model."
+            raise DhcError(Diagnostic("unknown-name", text, span, hints=hints))
+        found.update(own)
+    return frozenset(found)
+
+
+# ---- parts -----------------------------------------------------------------------------------
+
+_LATER = ("init", "rename", "folds", "accumulate", "target", "distribute.mode")
+
+
+def _refuse_later(found: Configured) -> None:
+    """Refuses settings that nothing reads yet, so that none is silently without effect."""
+    problems = []
+    for name, span in found.places.items():
+        if name in _LATER or name.startswith("distribute"):
+            text = f"'{name}' does not work yet."
+            problems.append(Diagnostic("not-yet", text, span, "here", hints=("leave it out",)))
+    precision = found.values.get("precision")
+    if isinstance(precision, Word) and precision.text != "f32":
+        text = f"Training in {precision.text} does not work yet; f32 does."
+        problems.append(Diagnostic("not-yet", text, found.places["precision"], "here"))
+    if problems:
+        raise DhcError(problems)
+
+
+def _data(value: Value, found: Configured) -> Data:
+    if not isinstance(value, Record) or value.name != "dataset":
+        text = 'Data are given as dataset("PATH", train=PIPELINE).'
+        raise DhcError(Diagnostic("type", text, found.places["data"]))
+    pipelines = {}
+    for part in ("train", "val", "test"):
+        pipeline = value.get(part)
+        if pipeline is None:
+            continue
+        if isinstance(pipeline, Instance):
+            pipeline = pipeline.callee
+        if not isinstance(pipeline, DefinitionValue) or pipeline.definition.kind != "pipeline":
+            text = f"'{part}' of a data set names a pipeline."
+            raise DhcError(Diagnostic("type", text, value.span))
+        pipelines[part] = pipeline.name
+    path, workers = value.get("path"), value.get("workers")
+    assert isinstance(path, str)
+    assert isinstance(workers, int)
+    return Data(path, pipelines, workers, value.span)
+
+
+def _optimizer(record: Record) -> Optimizer:
+    cls = OPTIMIZERS.get(record.name)
+    if cls is None:
+        text = f"'{record.name}' is no optimizer."
+        hints = (f"use one of {', '.join(OPTIMIZERS)}",)
+        raise DhcError(Diagnostic("type", text, record.span, "here", hints=hints))
+    rate = record.get("lr")
+    given = dict(record.arguments)
+    if isinstance(rate, Record):
+        given.pop("lr")
+    return _instance(cls, given, record)
+
+
+def _schedule(record: Record) -> Schedule:
+    rate = record.get("lr")
+    if not isinstance(rate, Record):
+        assert isinstance(rate, (int, float))
+        return Constant(float(rate))
+    cls = SCHEDULES.get(rate.name)
+    if cls is None:
+        text = f"'{rate.name}' is no schedule."
+        hints = (f"use one of {', '.join(SCHEDULES)}",)
+        raise DhcError(Diagnostic("type", text, rate.span, "here", hints=hints))
+    return _instance(cls, dict(rate.arguments), rate)
+
+
+def _instance(cls: type[Any], given: Mapping[str, Value], record: Record) -> Any:
+    """An object of a registry's class from arguments that were checked before."""
+    hints = get_type_hints(cls)
+    plain = {name: convert(_plain(value), hints[name]) for name, value in given.items()}
+    try:
+        return cls(**plain)
+    except ValueError as problem:
+        raise DhcError(Diagnostic("arguments", str(problem), record.span, "here")) from None
+
+
+def _plain(value: Value) -> Value:
+    return (value.low, value.high) if isinstance(value, Interval) else value
+
+
+def _metrics(value: Value) -> tuple[Measured, ...]:
+    records = value if isinstance(value, tuple) else (value,)
+    found = [_metric(record) for record in records if isinstance(record, Record)]
+    names = [each.name for each in found]
+    return tuple(
+        Measured(
+            f"{m.name}_{k}" if names.count(m.name) > 1 else m.name, m.metric, m.prediction, m.truth
+        )
+        for k, m in enumerate(found, 1)
+    )
+
+
+def _metric(record: Record) -> Measured:
+    arguments = dict(record.arguments)
+    operands = [arguments.pop(place, None) for place in ("0", "1")]
+    names = []
+    for root, operand in zip(ROOTS, operands, strict=True):
+        own = operand.path if isinstance(operand, Reference) else ""
+        head, _, member = own.partition(".")
+        if head != root or not member or "." in member:
+            text = f"A metric compares the model's output with the data: {record.name}"
+            text += "(out.NAME, data.NAME)."
+            raise DhcError(Diagnostic("arguments", text, record.span, "here"))
+        names.append(member)
+    cls = METRICS[record.name]
+    hints = get_type_hints(cls)
+    known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+    plain = {}
+    for name, value in arguments.items():
+        if name not in known:
+            guess = did_you_mean(name, known)
+            text = f"'{record.name}' has no argument '{name}'."
+            notes = (f"did you mean '{guess}'?",) if guess else ()
+            raise DhcError(Diagnostic("arguments", text, record.span, "here", hints=notes))
+        try:
+            plain[name] = convert(value, hints[name])
+        except MismatchError as problem:
+            text = f"'{name}' of '{record.name}' must be {problem.expected}."
+            raise DhcError(Diagnostic("type", text, record.span, "here")) from None
+    return Measured(record.name, cls(**plain), names[0], names[1])
+
+
+def _stop(value: Value) -> Stop:
+    if not isinstance(value, Record):
+        return Stop()
+    patience, least, monitor = (value.get(n) for n in ("patience", "min_delta", "monitor"))
+    assert isinstance(patience, int)
+    assert isinstance(least, (int, float))
+    watched = monitor.path.removeprefix("val.") if isinstance(monitor, Reference) else ""
+    return Stop(patience, watched, float(least))
+
+
+def _whole(found: Configured, name: str, default: int, least: int = 1) -> int:
+    value = found.values.get(name, default)
+    assert isinstance(value, int)
+    if value < least:
+        text = f"'{name}' must be at least {least}, not {value}."
+        raise DhcError(Diagnostic("arguments", text, found.places[name], "here"))
+    return value
+
+
+def _text(value: Value) -> str:
+    return value.text if isinstance(value, Word) else value if isinstance(value, str) else ""
+
+
+def _texts(value: Value) -> tuple[str, ...]:
+    items = value if isinstance(value, tuple) else (value,)
+    return tuple(item for item in items if isinstance(item, str))
