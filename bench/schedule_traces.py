@@ -18,7 +18,8 @@ VALUES = [1.0, 0.8, 0.81, 0.8, 0.79999, 0.7, 0.7, 0.71, 0.72, 0.73, 0.74, 0.1]
 
 # The name and arguments in dhc; PyTorch's class and arguments; whether it goes by steps.
 CASES: list[tuple[str, dict[str, Any], str, dict[str, Any], bool]] = [
-    ("step", {"lr": 0.1, "every": 3, "factor": 0.5}, "StepLR", {"step_size": 3, "gamma": 0.5}, False),
+    ("step", {"lr": 0.1, "every": 3, "factor": 0.5}, "StepLR",
+     {"step_size": 3, "gamma": 0.5}, False),
     ("multistep", {"lr": 0.1, "at": [2, 7], "factor": 0.2}, "MultiStepLR",
      {"milestones": [2, 7], "gamma": 0.2}, False),
     ("exponential", {"lr": 0.1, "factor": 0.9}, "ExponentialLR", {"gamma": 0.9}, False),

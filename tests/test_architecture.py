@@ -53,6 +53,7 @@ ALLOWED: dict[str, set[str]] = {
         "passes",
         "recipe",
         "runtime",
+        "source",
     },
 }
 

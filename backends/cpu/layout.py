@@ -26,7 +26,12 @@ from dhc.ops.warp import AffineWarp
 from dhc.passes.manager import Pass
 
 Halo = tuple[int, ...]  # one width for each spatial axis
-WINDOWS = (PackedConv, PackedConvTranspose, PackedWeightGrad, Conv)  # read windows of an image, over its edges too
+WINDOWS = (
+    PackedConv,
+    PackedConvTranspose,
+    PackedWeightGrad,
+    Conv,
+)  # read windows of an image, over its edges too
 ANCHORS = (*WINDOWS, PackedDense)
 MAKES_WEIGHTS = (Pack, PackTransposed, Unpack, PackedWeightGrad, ConvWeightGrad)
 
@@ -167,7 +172,7 @@ class Layout:
 
 
 def find_images(graph: Graph) -> frozenset[Node]:
-    """The tensors with channels and spatial axes, [N, C, ...]; weights and their gradients are none.
+    """The tensors with channels and spatial axes, [N, C, ...], but for weights and their gradients.
 
     What is computed from weights element by element, such as their new values, lies as they do.
     """

@@ -143,7 +143,8 @@ class PackWeights(Pass):
             case ConvWeightGrad(groups=1) as grad:
                 from dhc.backends.cpu.weight_grad import packed_weight_grad
 
-                return packed_weight_grad(grad, *new.inputs, self.isa)
+                x, upstream = new.inputs
+                return packed_weight_grad(grad, x, upstream, self.isa)
             case Dense() if new.type.rank == 2:
                 x, weight, *bias = new.inputs
                 rows, units = new.type.static_shape

@@ -224,7 +224,7 @@ class NAdam(Optimizer):
         }
 
     def _share(self, step: int) -> float:
-        return self.beta1 * (1 - 0.5 * 0.96 ** (step * self.momentum_decay))
+        return self.beta1 * (1 - 0.5 * math.pow(0.96, step * self.momentum_decay))
 
     def update(self, value: Node, gradient: Node, moments: Nodes, numbers: Nodes) -> Updated:
         gradient = _decayed(value, gradient, self.weight_decay)

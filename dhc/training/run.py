@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,22 +62,20 @@ class Run:
         name = next((m.metric.name for m in self.settings.metrics if m.name == monitor), "")
         return bool(name) and METRICS[name].better == "higher"
 
-    def _rate(self, state: dict[str, object], progress: float) -> float:
+    def _rate(self, state: Mapping[str, object], progress: float) -> float:
         steps = self.job.steps_per_epoch
         place = Progress(round(progress * steps), steps, self.settings.epochs)
         return self.settings.schedule.rate(place, state)
 
-    def _observe(self, state: dict[str, object], value: float) -> dict[str, object]:
+    def _observe(self, state: Mapping[str, object], value: float) -> Mapping[str, object]:
         lower = -value if self._rises(self.settings.stop.monitor) else value
-        return dict(self.settings.schedule.observe(state, lower))
+        return self.settings.schedule.observe(state, lower)
 
     def _plan(self) -> RunPlan:
         counts = {"train": len(self.job.train)}
         if self.job.val is not None:
             counts["val"] = len(self.job.val)
-        return RunPlan(
-            self.settings.name, self.settings.epochs, self.job.steps_per_epoch, counts
-        )
+        return RunPlan(self.settings.name, self.settings.epochs, self.job.steps_per_epoch, counts)
 
 
 def open_run(source: Source, name: str, folder: Path, out: Path, target: Target) -> Run:

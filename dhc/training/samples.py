@@ -97,7 +97,7 @@ class Samples:
     def _typed(self, name: str, array: Array) -> Array:
         """Masks become 0 and 1, as losses take them."""
         if self._fields.get(name) == "mask":
-            return (array > 0).astype(np.float32)
+            return np.greater(array, 0).astype(np.float32)
         return array
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, get_type_hints
+from typing import TypeVar, get_type_hints
 
 from dhc.errors import DhcError, Diagnostic, did_you_mean
 from dhc.frontend import Configured, Program
@@ -17,6 +17,7 @@ from dhc.recipe.schedules import SCHEDULES, Constant, Schedule
 from dhc.source import Span
 
 ROOTS = ("out", "data")
+T = TypeVar("T", Optimizer, Schedule)
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ def _schedule(record: Record) -> Schedule:
     return _instance(cls, dict(rate.arguments), rate)
 
 
-def _instance(cls: type[Any], given: Mapping[str, Value], record: Record) -> Any:
+def _instance(cls: type[T], given: Mapping[str, Value], record: Record) -> T:
     """An object of a registry's class from arguments that were checked before."""
     hints = get_type_hints(cls)
     plain = {name: convert(_plain(value), hints[name]) for name, value in given.items()}

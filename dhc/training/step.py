@@ -97,14 +97,13 @@ def build_step(
     for adjust in options.adjust:
         gradients = adjust(values, gradients)
     numbers, updates = _optimise(options.optimizer, values, gradients)
-    updates = _guarded((*network.updates, *updates), loss)
     extra = [node for name, node in given.items() if name not in own]
     graph = replace(
         network,
         name=f"{model.name}_step",
         inputs=(*network.inputs, *extra, *numbers),
         outputs=((LOSS, loss),),
-        updates=updates,
+        updates=_guarded((*network.updates, *updates), loss),
         origins={**found.origins, **network.origins},
     )
     idle = tuple(path for path in values if path not in gradients)

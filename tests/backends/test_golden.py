@@ -6,6 +6,7 @@ programs of a backend is left out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,5 +39,5 @@ def test_numba(kernel: str, lower: Lower, check_golden: CheckGolden) -> None:
 @pytest.mark.parametrize("small", SMALL_FOR_LLVM)
 def test_cpu(small: str, lower: Lower, check_golden: CheckGolden) -> None:
     text = lower(small, Target("cpu", options={"isa": "generic"})).source.text
-    kernels = [part for part in text.split("\n\n") if part.startswith("define internal void @k")]
+    kernels = re.findall(r"^define internal void @k.*?^}", text, re.DOTALL | re.MULTILINE)
     check_golden(HERE / "cpu" / f"{small}.ll", "\n\n".join(kernels) + "\n")

@@ -191,9 +191,7 @@ def _weight_grad(
     taps = tuple(Tap(count, stride * gap) for count, stride, gap in counts)
     if into_x[-1] == run and grad.dilation[-1] == 1:
         taps, run = taps[:-1], run * grad.kernel[-1]
-    start = -sum(
-        before * stride for (before, _), stride in zip(grad.pads, into_x[2:], strict=True)
-    )
+    start = -sum(before * stride for (before, _), stride in zip(grad.pads, into_x[2:], strict=True))
     return WeightGradKernel(
         "", buffers, axes[:-1], axes[-1], tuple(tap for tap in taps if tap.count > 1), run, start,
         upstream.type.static_shape[1], grad.block, 1, 2,

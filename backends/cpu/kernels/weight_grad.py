@@ -100,8 +100,8 @@ class _Generator:
                 return
             with function.loop(0, outer[0].size, rows) as row:
                 stop = self._least(function.add(row, rows), outer[0].size)
-                ranges = [(image, end), (row, stop), *((0, axis.size) for axis in outer[1:])]
-                self._chunk(first, last, ranges)
+                rest: list[tuple[Number, Number]] = [(0, axis.size) for axis in outer[1:]]
+                self._chunk(first, last, [(image, end), (row, stop), *rest])
 
     def _clear(self, first: Number, last: Number) -> None:
         """Zeroes this worker's part of the result."""
@@ -131,9 +131,7 @@ class _Generator:
                 with function.loop(0, count) as number:
                     inputs = function.add(function.multiply(number, size), start)
                     offset = function.add(function.multiply(place, kernel.run), inputs)
-                    out = function.address(
-                        "%b0", function.multiply(offset, kernel.block * FLOAT)
-                    )
+                    out = function.address("%b0", function.multiply(offset, kernel.block * FLOAT))
                     moved = function.add(source, inputs)
                     self._block(out, size, moved, above, ranges)
 
@@ -201,7 +199,6 @@ class _Generator:
                 operands = [(vector, spread), (vector, channels), (vector, old)]
                 new = function.call(vector, f"llvm.fma.v{lanes}f32", *operands)
                 function.do(f"store {vector} {new}, ptr {cell}")
-
 
     def _find_masks(self, channel: Number) -> None:
         """Finds which lanes of a block are output channels, where not all of them are."""

@@ -2,10 +2,10 @@ define internal void @k0_cast_sub_div_add_clip(ptr noalias %b0, ptr readonly %b1
 entry:
   br label %body
 body:
-  %v1 = mul i64 4, %worker
+  %v1 = mul i64 2, %worker
   %v2 = udiv i64 %v1, %workers
   %v3 = add i64 %worker, 1
-  %v4 = mul i64 4, %v3
+  %v4 = mul i64 2, %v3
   %v5 = udiv i64 %v4, %workers
   br label %head6
 head6:
@@ -13,61 +13,67 @@ head6:
   %more6 = icmp slt i64 %i6, %v5
   br i1 %more6, label %body6, label %done6
 body6:
-  %v7 = and i64 6, -4
-  br label %head8
-head8:
-  %i8 = phi i64 [ 0, %body6 ], [ %next8, %latch8 ]
-  %more8 = icmp slt i64 %i8, %v7
-  br i1 %more8, label %body8, label %done8
-body8:
-  %v9 = mul nsw i64 %i6, 6
-  %v10 = add nsw i64 %v9, %i8
-  %v11 = getelementptr i8, ptr %b1, i64 %v10
-  %v12 = load <4 x i8>, ptr %v11, align 1
-  %v13 = uitofp <4 x i8> %v12 to <4 x float>
-  %v14 = fsub <4 x float> %v13, splat (float 0x4059000000000000)
-  %v15 = fdiv <4 x float> %v14, splat (float 0x4054000000000000)
-  %v16 = fadd <4 x float> %v15, splat (float 0x3FE0000000000000)
-  %v17 = fcmp ogt <4 x float> splat (float 0x0000000000000000), %v16
-  %v18 = select <4 x i1> %v17, <4 x float> splat (float 0x0000000000000000), <4 x float> %v16
-  %v19 = fcmp olt <4 x float> splat (float 0x3FF0000000000000), %v18
-  %v20 = select <4 x i1> %v19, <4 x float> splat (float 0x3FF0000000000000), <4 x float> %v18
-  %v21 = mul nsw i64 %i6, 6
-  %v22 = add nsw i64 %v21, %i8
-  %v23 = getelementptr float, ptr %b0, i64 %v22
-  store <4 x float> %v20, ptr %v23, align 4
-  br label %latch8
-latch8:
-  %next8 = add nsw i64 %i8, 4
-  br label %head8
-done8:
-  br label %head24
-head24:
-  %i24 = phi i64 [ %v7, %done8 ], [ %next24, %latch24 ]
-  %more24 = icmp slt i64 %i24, 6
-  br i1 %more24, label %body24, label %done24
-body24:
-  %v25 = mul nsw i64 %i6, 6
-  %v26 = add nsw i64 %v25, %i24
-  %v27 = getelementptr i8, ptr %b1, i64 %v26
-  %v28 = load i8, ptr %v27, align 1
-  %v29 = uitofp i8 %v28 to float
-  %v30 = fsub float %v29, 0x4059000000000000
-  %v31 = fdiv float %v30, 0x4054000000000000
-  %v32 = fadd float %v31, 0x3FE0000000000000
-  %v33 = fcmp ogt float 0x0000000000000000, %v32
-  %v34 = select i1 %v33, float 0x0000000000000000, float %v32
-  %v35 = fcmp olt float 0x3FF0000000000000, %v34
-  %v36 = select i1 %v35, float 0x3FF0000000000000, float %v34
-  %v37 = mul nsw i64 %i6, 6
-  %v38 = add nsw i64 %v37, %i24
-  %v39 = getelementptr float, ptr %b0, i64 %v38
-  store float %v36, ptr %v39, align 4
-  br label %latch24
-latch24:
-  %next24 = add nsw i64 %i24, 1
-  br label %head24
-done24:
+  %v7 = mul i64 %i6, 16
+  %v8 = sub i64 24, %v7
+  %v9 = call i64 @llvm.smin.i64(i64 16, i64 %v8)
+  %v10 = and i64 %v9, -4
+  br label %head11
+head11:
+  %i11 = phi i64 [ 0, %body6 ], [ %next11, %latch11 ]
+  %more11 = icmp slt i64 %i11, %v10
+  br i1 %more11, label %body11, label %done11
+body11:
+  %v12 = mul i64 %i6, 16
+  %v13 = insertelement <4 x i64> poison, i64 %i11, i64 0
+  %v14 = shufflevector <4 x i64> %v13, <4 x i64> poison, <4 x i32> zeroinitializer
+  %v15 = add <4 x i64> %v14, <i64 0, i64 1, i64 2, i64 3>
+  %v16 = insertelement <4 x i64> poison, i64 %v12, i64 0
+  %v17 = shufflevector <4 x i64> %v16, <4 x i64> poison, <4 x i32> zeroinitializer
+  %v18 = add <4 x i64> %v17, %v15
+  %v19 = extractelement <4 x i64> %v18, i64 0
+  %v20 = getelementptr i8, ptr %b1, i64 %v19
+  %v21 = load <4 x i8>, ptr %v20, align 1
+  %v22 = uitofp <4 x i8> %v21 to <4 x float>
+  %v23 = fsub <4 x float> %v22, splat (float 0x4059000000000000)
+  %v24 = fdiv <4 x float> %v23, splat (float 0x4054000000000000)
+  %v25 = fadd <4 x float> %v24, splat (float 0x3FE0000000000000)
+  %v26 = fcmp ogt <4 x float> splat (float 0x0000000000000000), %v25
+  %v27 = select <4 x i1> %v26, <4 x float> splat (float 0x0000000000000000), <4 x float> %v25
+  %v28 = fcmp olt <4 x float> splat (float 0x3FF0000000000000), %v27
+  %v29 = select <4 x i1> %v28, <4 x float> splat (float 0x3FF0000000000000), <4 x float> %v27
+  %v30 = extractelement <4 x i64> %v18, i64 0
+  %v31 = getelementptr float, ptr %b0, i64 %v30
+  store <4 x float> %v29, ptr %v31, align 4
+  br label %latch11
+latch11:
+  %next11 = add nsw i64 %i11, 4
+  br label %head11
+done11:
+  br label %head32
+head32:
+  %i32 = phi i64 [ %v10, %done11 ], [ %next32, %latch32 ]
+  %more32 = icmp slt i64 %i32, %v9
+  br i1 %more32, label %body32, label %done32
+body32:
+  %v33 = mul i64 %i6, 16
+  %v34 = add i64 %v33, %i32
+  %v35 = getelementptr i8, ptr %b1, i64 %v34
+  %v36 = load i8, ptr %v35, align 1
+  %v37 = uitofp i8 %v36 to float
+  %v38 = fsub float %v37, 0x4059000000000000
+  %v39 = fdiv float %v38, 0x4054000000000000
+  %v40 = fadd float %v39, 0x3FE0000000000000
+  %v41 = fcmp ogt float 0x0000000000000000, %v40
+  %v42 = select i1 %v41, float 0x0000000000000000, float %v40
+  %v43 = fcmp olt float 0x3FF0000000000000, %v42
+  %v44 = select i1 %v43, float 0x3FF0000000000000, float %v42
+  %v45 = getelementptr float, ptr %b0, i64 %v34
+  store float %v44, ptr %v45, align 4
+  br label %latch32
+latch32:
+  %next32 = add nsw i64 %i32, 1
+  br label %head32
+done32:
   br label %latch6
 latch6:
   %next6 = add nsw i64 %i6, 1
