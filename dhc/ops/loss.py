@@ -177,7 +177,8 @@ class BinaryCrossEntropy(Elementwise):
             tiny = 1e-12 if p.dtype is DType.F64 else 1e-7
             yes, no = log(maximum(p, tiny)), log(maximum(1 - p, tiny))
             return -(t * yes * self.pos_weight + (1 - t) * no)
-        soft = log(1 + exp(-abs(p))) + maximum(-p, 0)  # log(1 + exp(-p))
+        # log(1 + exp(-p)), which has no kink where a network begins: at 0
+        soft = 0.5 * (abs(p) - p) + log(1 + exp(-abs(p)))
         return (1 - t) * p + (1 + (self.pos_weight - 1) * t) * soft
 
     @classmethod

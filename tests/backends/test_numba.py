@@ -16,12 +16,14 @@ from dhc.backends.cpu.numba.executable import NumbaExecutable, import_text
 from dhc.backends.cpu.numba.module import print_module
 from dhc.backends.cpu.numba.printer import is_parallel
 from dhc.backends.cpu.numba.schedule import SharedLoops
+from dhc.driver import compile_graph
 from dhc.errors import DhcError
 from dhc.ir.graph import Array, Graph, Input, Param
 from dhc.ir.types import DType, Tensor
 from dhc.lower.planner import make_plan
 from dhc.ops.activation import Relu
 from dhc.ops.conv import Conv
+from dhc.ops.elementwise import Mul
 from dhc.ops.sample import tensor
 
 NUMBA = Target("cpu", options={"engine": "numba"})
@@ -123,3 +125,11 @@ sys.exit("numba" in sys.modules)
 
 def test_numba_is_imported_only_to_build() -> None:
     assert subprocess.run([sys.executable, "-c", LOWER], check=False).returncode == 0
+
+
+def test_numbers_without_axes_can_be_read_by_every_worker() -> None:
+    x, scale = (Input(n, Tensor(DType.F32, s))() for n, s in (("x", (64, 64)), ("scale", ())))
+    graph = Graph("scaled", (x, scale), (("y", Mul()(x, scale)),))
+    program = compile_graph(graph, Target("cpu", threads=2, options={"engine": "numba"}))
+    values = np.arange(64 * 64, dtype=np.float32).reshape(64, 64)
+    np.testing.assert_array_equal(program(x=values, scale=np.float32(3))["y"], 3 * values)

@@ -200,7 +200,9 @@ class NumbaPrinter(Printer):
             case Bitcast(operand, dtype):
                 return self._bitcast(operands[operand], operand, dtype)
             case Load(buffer, place, guard, otherwise):
-                element = Text(self._element(buffer, place), PRIMARY)
+                # Inside of prange, numba cannot index an array without axes.
+                own = f"{python_name(buffer.name)}.item()"
+                element = Text(self._element(buffer, place) if place else own, PRIMARY)
                 if guard is None or otherwise is None:
                     return element
                 return _choice(operands[guard], element, operands[otherwise])
