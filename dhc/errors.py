@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -60,6 +60,13 @@ class DhcError(Exception):
     def __str__(self) -> str:
         """The rendered diagnostics."""
         return render(self.diagnostics)
+
+    def at(self, span: Span | None) -> DhcError:
+        """Returns the same mistakes, with a place for those that have none."""
+        return DhcError(
+            item if item.span else replace(item, span=span, label="here")
+            for item in self.diagnostics
+        )
 
 
 class ArgumentError(ValueError):

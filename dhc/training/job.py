@@ -12,7 +12,7 @@ import numpy as np
 
 from dhc.backends.base import Target
 from dhc.driver import compile_graph
-from dhc.errors import DhcError, Diagnostic
+from dhc.errors import DhcError, Diagnostic, did_you_mean
 from dhc.frontend import Program as Source
 from dhc.ir.graph import Array, Graph, Input, Node, topological
 from dhc.ir.size import Expr, Size
@@ -22,8 +22,9 @@ from dhc.metrics.base import Rows
 from dhc.ops.collective import BatchMean
 from dhc.ops.random import COUNTER
 from dhc.passes.bind_sizes import bind_sizes
+from dhc.passes.widen import widen
 from dhc.recipe.clip import ClipNorm
-from dhc.runtime.data.dataset import open_dataset
+from dhc.runtime.data.dataset import DataSet, open_dataset
 from dhc.runtime.data.sampler import Sampler
 from dhc.runtime.parameters import check_values, initial_values, read_safetensors
 from dhc.training.diagnose import first_trouble
@@ -40,11 +41,13 @@ class Built:
         step: The training step.
         check: The network as it is used, with the loss: what validation runs.
         paths: The network's parameters, without moments.
+        batch: The number of samples in a batch, usually a symbol.
     """
 
     step: Step
     check: Graph
     paths: tuple[str, ...]
+    batch: Size
 
 
 class TrainingJob:
@@ -64,7 +67,7 @@ class TrainingJob:
         self, source: Source, settings: TrainSettings, folder: Path, target: Target
     ) -> None:
         self.settings = settings
-        self.dataset = open_dataset(folder / settings.data.path)
+        self.dataset = _open_data(settings, folder)
         self.train = self._samples(source, "train")
         self.val = self._samples(source, "val") if self.dataset.parts.get("val") else None
         self.built = build(source, settings, self.train.types())
@@ -106,7 +109,8 @@ class TrainingJob:
     def diagnose(self, batch: Mapping[str, Array]) -> str:
         values = {**self._step.parameters(), **self._inputs(1, 0.0, batch)}
         wide = {n: a.astype(np.float64) if a.dtype == np.float32 else a for n, a in values.items()}
-        return first_trouble(self.built.step.graph, wide)
+        samples: dict[str, Size] = {str(self.built.batch): self.size(batch)}
+        return first_trouble(widen(bind_sizes(self.built.step.graph, samples)), wide)
 
     # ---- evaluation ------------------------------------------------------------------------------
 
@@ -149,7 +153,10 @@ class TrainingJob:
         values = initial_values(params, self.settings.seed)
         if self.settings.weights:
             own = [param for param in params if param.path in self.built.paths]
-            values |= check_values(own, read_safetensors(folder / self.settings.weights))
+            try:
+                values |= check_values(own, read_safetensors(folder / self.settings.weights))
+            except DhcError as problem:
+                raise problem.at(self.settings.configured.places["weights"]) from None
         return values
 
     def _inputs(self, number: int, rate: float, batch: Mapping[str, Array]) -> dict[str, Array]:
@@ -167,6 +174,13 @@ class TrainingJob:
             else:
                 values[label] = batch[label]
         return values
+
+
+def _open_data(settings: TrainSettings, folder: Path) -> DataSet:
+    try:
+        return open_dataset(folder / settings.data.path)
+    except DhcError as problem:
+        raise problem.at(settings.data.span) from None
 
 
 # ---- graphs ----------------------------------------------------------------------------------
@@ -210,7 +224,7 @@ def build(source: Source, settings: TrainSettings, types: Mapping[str, Tensor]) 
         inputs=(*bound.inputs, *(given[name] for name in used if name not in own)),
         outputs=(*bound.outputs, (LOSS, mean)),
     )
-    return Built(step, check, paths)
+    return Built(step, check, paths, batch)
 
 
 def _bindings(
@@ -257,11 +271,12 @@ def _check_metrics(
             (measured.truth, data, "data"),
         ):
             if name not in known:
+                guess = did_you_mean(name, known)
+                hints = (f"did you mean '{guess}'?",) if guess else ()
                 text = f"'{measured.name}' asks for the {what} '{name}'; there is "
                 text += f"{', '.join(known)}."
-                raise DhcError(
-                    Diagnostic("unknown-name", text, settings.configured.places["metrics"])
-                )
+                span = measured.span
+                raise DhcError(Diagnostic("unknown-name", text, span, "here", hints=hints))
 
 
 def _unfit(text: str, settings: TrainSettings, *hints: str) -> DhcError:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import TypeVar, get_type_hints
 
 from dhc.errors import DhcError, Diagnostic, did_you_mean
@@ -15,6 +15,7 @@ from dhc.metrics import METRICS, Metric
 from dhc.recipe.optimizers import OPTIMIZERS, Optimizer
 from dhc.recipe.schedules import SCHEDULES, Constant, Schedule
 from dhc.source import Span
+from dhc.training.step import LOSS
 
 ROOTS = ("out", "data")
 T = TypeVar("T", Optimizer, Schedule)
@@ -28,6 +29,7 @@ class Measured:
     metric: Metric
     prediction: str
     truth: str
+    span: Span | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ def train_settings(program: Program, name: str) -> TrainSettings:
     model = values["model"]
     assert isinstance(model, Instance)
     clip = values.get("clip")
+    metrics = _metrics(values.get("metrics", ()))
     return TrainSettings(
         name=name,
         configured=found,
@@ -98,7 +101,7 @@ def train_settings(program: Program, name: str) -> TrainSettings:
         data=_data(values["data"], found),
         optimizer=_optimizer(optimizer),
         schedule=_schedule(optimizer),
-        metrics=_metrics(values.get("metrics", ())),
+        metrics=metrics,
         epochs=_whole(found, "epochs", 1),
         batch=_whole(found, "batch", 16),
         seed=_whole(found, "seed", 0, least=0),
@@ -107,7 +110,7 @@ def train_settings(program: Program, name: str) -> TrainSettings:
         clip=float(clip) if isinstance(clip, (int, float)) else None,
         freeze=_texts(values.get("freeze", ())),
         weights=_text(values.get("weights")),
-        stop=_stop(values.get("stop")),
+        stop=_stop(values.get("stop"), [LOSS, *(m.name for m in metrics)]),
     )
 
 
@@ -216,9 +219,7 @@ def _metrics(value: Value) -> tuple[Measured, ...]:
     found = [_metric(record) for record in records if isinstance(record, Record)]
     names = [each.name for each in found]
     return tuple(
-        Measured(
-            f"{m.name}_{k}" if names.count(m.name) > 1 else m.name, m.metric, m.prediction, m.truth
-        )
+        replace(m, name=f"{m.name}_{k}") if names.count(m.name) > 1 else m
         for k, m in enumerate(found, 1)
     )
 
@@ -250,16 +251,21 @@ def _metric(record: Record) -> Measured:
         except MismatchError as problem:
             text = f"'{name}' of '{record.name}' must be {problem.expected}."
             raise DhcError(Diagnostic("type", text, record.span, "here")) from None
-    return Measured(record.name, cls(**plain), names[0], names[1])
+    return Measured(record.name, cls(**plain), names[0], names[1], record.span)
 
 
-def _stop(value: Value) -> Stop:
+def _stop(value: Value, measured: Sequence[str]) -> Stop:
     if not isinstance(value, Record):
         return Stop()
     patience, least, monitor = (value.get(n) for n in ("patience", "min_delta", "monitor"))
     assert isinstance(patience, int)
     assert isinstance(least, (int, float))
     watched = monitor.path.removeprefix("val.") if isinstance(monitor, Reference) else ""
+    if watched and watched not in measured:
+        guess = did_you_mean(watched, measured)
+        hints = (f"did you mean 'val.{guess}'?",) if guess else ()
+        text = f"Nothing measures '{watched}'; there is {', '.join(measured)}."
+        raise DhcError(Diagnostic("unknown-name", text, value.span, "here", hints=hints))
     return Stop(patience, watched, float(least))
 
 

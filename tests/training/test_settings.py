@@ -1,0 +1,95 @@
+"""What a train block may say: every mistake is found before a step, with its place and a remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from dhc.errors import DhcError
+from dhc.training.run import Run
+
+OpenStripes = Callable[..., Run]  # see conftest.py
+
+MISTAKES = {
+    "an optimizer that does not exist": (
+        {"optimizer": "adamm(lr=1e-3)"},
+        "did you mean 'adam'?",
+    ),
+    "an optimizer's argument": (
+        {"optimizer": "adam(lr=1e-3, beta3=0.9)"},
+        "'beta3'",
+    ),
+    "a rate that is no number": (
+        {"optimizer": 'adam(lr="fast")'},
+        "lr",
+    ),
+    "a schedule's bounds": (
+        {"optimizer": "adam(lr=step(1e-3, every=0))"},
+        "'every' to be at least 1",
+    ),
+    "a metric that does not exist": (
+        {"metrics": "[acuracy(out.logits, data.label)]"},
+        "did you mean 'accuracy'?",
+    ),
+    "a metric's argument": (
+        {"metrics": "[top_k(out.logits, data.label, q=3)]"},
+        "'q'",
+    ),
+    "a metric of an output that does not exist": (
+        {"metrics": "[accuracy(out.logit, data.label)]"},
+        "did you mean 'logits'?",
+    ),
+    "a metric of data that do not exist": (
+        {"metrics": "[accuracy(out.logits, data.labels)]"},
+        "'labels'",
+    ),
+    "a metric the wrong way round": (
+        {"metrics": "[accuracy(data.label, out.logits)]"},
+        "out.NAME, data.NAME",
+    ),
+    "data that are not there": (
+        {"data": 'dataset("strips.npz")'},
+        "did you mean 'stripes.npz'?",
+    ),
+    "a pipeline that takes another type": (
+        {"data": 'dataset("stripes.npz")'},
+        "takes 'image' as f32[N, 1, H, W]; a sample has u8[1, 16, 16]",
+    ),
+    "no epochs": ({"epochs": "0"}, "'epochs' must be at least 1"),
+    "no batch": ({"batch": "0"}, "'batch' must be at least 1"),
+    "a freeze pattern that names nothing": (
+        {"freeze": '["encoder.*"]'},
+        "'encoder.*' names no parameter",
+    ),
+    "a loss of an output that does not exist": (
+        {"loss": "cross_entropy(out.mask, data.label)"},
+        "mask",
+    ),
+    "a loss whose shapes do not fit": (
+        {"loss": "mse(out.logits, data.image)"},
+        "mse",
+    ),
+    "a watched number that nothing measures": (
+        {"stop": "early_stopping(patience=2, monitor=val.dice)"},
+        "'dice'",
+    ),
+    "weights that are not there": ({"weights": '"none.safetensors"'}, "none.safetensors"),
+    "a setting that does not exist": ({"epoch": "3"}, "did you mean 'epochs'?"),
+    "a precision that does not work yet": ({"precision": "bf16"}, "does not work yet"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_found_before_the_first_step(mistake: str, open_stripes: OpenStripes) -> None:
+    replaced, message = MISTAKES[mistake]
+    with pytest.raises(DhcError) as raised:
+        open_stripes(**replaced)
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_have_a_place(mistake: str, open_stripes: OpenStripes) -> None:
+    with pytest.raises(DhcError) as raised:
+        open_stripes(**MISTAKES[mistake][0])
+    assert all(item.span is not None for item in raised.value.diagnostics)
