@@ -20,9 +20,8 @@ from dhc.ir.graph import Array
 from dhc.runtime.data.files import atomic_writer
 
 VERSION = 1
-MAX_STATE = 64 << 20  # characters of JSON
-_STATE, _DIGEST, _FORMAT = "state", "digest", "format"
 FORMAT = f"dhc checkpoint {VERSION}"
+_ENTRY = "checkpoint"  # the only one: safetensors writes several in an order of chance
 
 State = Mapping[str, object]
 
@@ -48,10 +47,10 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """
     from safetensors.numpy import save
 
-    arrays = {name: np.asarray(array, order="C") for name, array in checkpoint.arrays.items()}
+    arrays = {name: _portable(array) for name, array in checkpoint.arrays.items()}
     state = json.dumps(checkpoint.state, sort_keys=True, separators=(",", ":"))
-    metadata = {_FORMAT: FORMAT, _STATE: state, _DIGEST: _digest(arrays, state)}
-    content = save(arrays, metadata)
+    entry = {"format": FORMAT, "state": state, "digest": _digest(arrays, state)}
+    content = save(arrays, {_ENTRY: json.dumps(entry)})
     with atomic_writer(path) as stream:
         stream.write(content)
 
@@ -62,34 +61,48 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises:
         DhcError: if it is missing, of another kind or version, or damaged.
     """
+    arrays, text = _read(path)
+    entry = _parse(text) or {}
+    if entry.get("format") != FORMAT:
+        found = entry.get("format", "no checkpoint of dhc")
+        raise _fail(f"'{path}' is {found!r}; this version reads {FORMAT!r}.")
+    state = str(entry.get("state"))
+    if entry.get("digest") != _digest(arrays, state):
+        hint = "use an older checkpoint of the run"
+        raise _fail(f"The checkpoint '{path}' is damaged: its digest differs.", hint)
+    content = _parse(state)
+    if content is None:
+        raise _fail(f"The checkpoint '{path}' has no readable state.")
+    return Checkpoint(arrays, content)
+
+
+def _read(path: Path) -> tuple[dict[str, Array], str]:
+    """The arrays of a file and its entry; the library limits the header to 100 MB."""
     from safetensors import SafetensorError, safe_open
 
     try:
+        if not path.is_file():
+            raise ValueError("there is no such file")
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
             names = list(file.keys())
-            arrays = {name: file.get_tensor(name) for name in names}
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            return {name: file.get_tensor(name) for name in names}, metadata.get(_ENTRY, "")
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
         reason = str(getattr(error, "strerror", None) or error).rstrip(".")
         raise _fail(f"The checkpoint '{path}' cannot be read: {reason}.") from error
-    if metadata.get(_FORMAT) != FORMAT:
-        found = metadata.get(_FORMAT, "no checkpoint of dhc")
-        raise _fail(f"'{path}' is {found!r}; this version reads {FORMAT!r}.")
-    text = metadata.get(_STATE, "")
-    if metadata.get(_DIGEST) != _digest(arrays, text):
-        hint = "use an older checkpoint of the run"
-        raise _fail(f"The checkpoint '{path}' is damaged: its digest differs.", hint)
-    return Checkpoint(arrays, _parse(path, text))
 
 
-def _parse(path: Path, text: str) -> State:
+def _parse(text: str) -> State | None:
     try:
-        found = json.loads(text) if len(text) <= MAX_STATE else None
+        found = json.loads(text)
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise _fail(f"The checkpoint '{path}' has no readable state.")
-    return found
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _portable(array: Array) -> Array:
+    """The same elements in the order of the file: little-endian, the last axis fastest."""
+    return np.asarray(array, array.dtype.newbyteorder("<"), order="C")
 
 
 def _digest(arrays: Mapping[str, Array], state: str) -> str:

@@ -23,7 +23,7 @@ from dhc.runtime.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from dhc.runtime.reporting.records import EpochRecord, Observer, RunPlan, StepRecord
 
 LAST, BEST = "last.ckpt", "best.ckpt"
-EXPLODED = 1e3  # times the mean loss of the first epoch
+EXPLODED = 1e3  # times the largest loss of the first epoch
 
 Batch = Mapping[str, Array]
 
@@ -89,7 +89,7 @@ class State:
         epoch: Epochs finished.
         position: Batches of the current epoch that are done.
         total, samples: The sum of losses over the samples of this epoch so far, and their number.
-        first: The mean loss of the first epoch.
+        largest: The largest loss of a step of the first epoch so far, without its sign.
         best: The best value of what is watched, and after which epoch.
         stale: Epochs since then.
         schedule: What the learning rate remembers.
@@ -100,7 +100,7 @@ class State:
     position: int = 0
     total: float = 0.0
     samples: int = 0
-    first: float | None = None
+    largest: float = 0.0
     best: float | None = None
     best_epoch: int = 0
     stale: int = 0
@@ -160,66 +160,91 @@ class Trainer:
             resume: Whether to go on from the last checkpoint.
 
         Raises:
-            DhcError: if the checkpoint does not fit, or the loss is no number any more.
+            DhcError: if the folder holds another run, the checkpoint does not fit, or the loss is
+                no number any more.
+            OSError: naming the file, if a checkpoint cannot be written.
         """
-        state = self._resumed() if resume else start or State()
+        state = self._resumed() if resume else self._fresh(start or State())
+        self._asked = 0
         for observer in self._observers:
             observer.started(plan, state.step)
-        with self._signals():
-            outcome = self._epochs(state)
-        for observer in self._observers:
-            observer.stopped(outcome.reason)
+        try:
+            with self._signals():
+                outcome = self._epochs(state)
+        except BaseException as error:
+            self._stop_observers(_words(error))
+            raise
+        self._stop_observers(outcome.reason)
         return outcome
+
+    def _stop_observers(self, reason: str) -> None:
+        for observer in self._observers:
+            observer.stopped(reason)
 
     # ---- epochs and steps ------------------------------------------------------------------------
 
     def _epochs(self, state: State) -> Outcome:
-        while state.epoch < self._rules.epochs:
-            began = time.perf_counter()
-            state = self._steps(state)
-            if self._asked and state.position < self._job.steps_per_epoch:
-                self._save(LAST, state)
-                return Outcome(state, f"stopped by signal {self._asked}", self._asked)
-            state, better = self._end_epoch(state, began)
-            if better:
-                self._save(BEST, state)
-            self._save(LAST, state)
+        while not (reason := self._finished(state)):
             if self._asked:
                 return Outcome(state, f"stopped by signal {self._asked}", self._asked)
-            if self._rules.patience and state.stale >= self._rules.patience:
-                return Outcome(state, f"no improvement for {state.stale} epochs")
-        return Outcome(state, "all epochs are done")
+            began = time.perf_counter()
+            state = self._steps(state)
+            if state.position == self._job.steps_per_epoch:
+                state, better = self._end_epoch(state, began)
+                if better:
+                    self._save(BEST, state)
+            self._save(LAST, state)
+        return Outcome(state, reason)
+
+    def _finished(self, state: State) -> str:
+        """Why the run is over, or nothing; it depends on the state alone, so resuming agrees."""
+        if self._rules.patience and state.stale >= self._rules.patience:
+            return f"no improvement for {state.stale} epochs"
+        return "all epochs are done" if state.epoch >= self._rules.epochs else ""
 
     def _steps(self, state: State) -> State:
-        """Does the rest of an epoch, or as much of it as signals allow."""
+        """Does the rest of an epoch, or as much of it as signals allow.
+
+        After the last step nothing is saved before the epoch has ended: the number of steps in a
+        checkpoint also says which epochs it includes.
+        """
         count = self._job.steps_per_epoch
         waiting = time.perf_counter()
         for batch in self._job.batches(state.epoch, state.position):
-            began = time.perf_counter()
-            rate = self._rate(state.schedule, state.epoch + state.position / count)
-            loss = self._job.step(state.step + 1, rate, batch)
-            self._check(loss, state, batch)
-            ended = time.perf_counter()
-            size = self._job.size(batch)
-            state = replace(
-                state,
-                step=state.step + 1,
-                position=state.position + 1,
-                total=state.total + loss * size,
-                samples=state.samples + size,
-            )
-            record = StepRecord(
-                state.step, state.epoch + 1, state.position, loss, rate, size,
-                ended - began, began - waiting,
-            )  # fmt: skip
-            for observer in self._observers:
-                observer.step(record)
+            state = self._step(state, batch, waiting)
             if state.position < count:
                 if self._asked:
                     break
                 if self._rules.every and state.step % self._rules.every == 0:
                     self._save(LAST, state)
             waiting = time.perf_counter()
+        if state.position != count and not self._asked:
+            raise RuntimeError(f"The job said {count} batches and gave {state.position}.")
+        return state
+
+    def _step(self, state: State, batch: Batch, waiting: float) -> State:
+        """Does one step; `waiting` is since when its data were waited for."""
+        began = time.perf_counter()
+        progress = state.epoch + state.position / self._job.steps_per_epoch
+        rate = self._rate(state.schedule, progress)
+        loss = self._job.step(state.step + 1, rate, batch)
+        self._check(loss, state, batch)
+        ended = time.perf_counter()
+        size = self._job.size(batch)
+        state = replace(
+            state,
+            step=state.step + 1,
+            position=state.position + 1,
+            total=state.total + loss * size,
+            samples=state.samples + size,
+            largest=state.largest if state.epoch else max(state.largest, abs(loss)),
+        )
+        record = StepRecord(
+            state.step, state.epoch + 1, state.position, loss, rate, size,
+            ended - began, began - waiting,
+        )  # fmt: skip
+        for observer in self._observers:
+            observer.step(record)
         return state
 
     def _check(self, loss: float, state: State, batch: Batch) -> None:
@@ -231,18 +256,18 @@ class Trainer:
         where = f"in step {state.step + 1}, epoch {state.epoch + 1}"
         if not math.isfinite(loss):
             raise _fail(f"The loss is {loss} {where}: {self._job.diagnose(batch)}")
-        if state.first is not None and loss > EXPLODED * max(abs(state.first), 1e-12):
-            text = f"The loss is {loss:.4g} {where}; in the first epoch its mean was "
-            raise _fail(f"{text}{state.first:.4g}. {self._job.diagnose(batch)}")
+        if state.epoch and abs(loss) > EXPLODED * state.largest > 0:
+            text = f"The loss is {loss:.4g} {where}, and was at most {state.largest:.4g} in the "
+            raise _fail(f"{text}first epoch: {self._job.diagnose(batch)}")
 
     def _end_epoch(self, state: State, began: float) -> tuple[State, bool]:
         """Validates; returns the state of the next epoch, and whether this one is the best."""
-        mean = state.total / max(state.samples, 1)
+        mean = state.total / state.samples
         trained = time.perf_counter()
         found = self._job.validate()
         ended = time.perf_counter()
-        watched = found.get(self._rules.monitor or "loss", mean)
-        better = self._is_better(watched, state.best)
+        watched = self._watched(found, mean)
+        better = self._is_better(watched, state)
         record = EpochRecord(
             state.epoch + 1, state.step, {"loss": mean}, found, better,
             {"train": trained - began, "validate": ended - trained},
@@ -255,20 +280,31 @@ class Trainer:
             position=0,
             total=0.0,
             samples=0,
-            first=mean if state.first is None else state.first,
-            best=watched if better else state.best,
+            best=watched if better and math.isfinite(watched) else state.best,
             best_epoch=state.epoch + 1 if better else state.best_epoch,
             stale=0 if better else state.stale + 1,
             schedule=self._observe(state.schedule, watched),
         )
         return following, better
 
-    def _is_better(self, value: float, best: float | None) -> bool:
-        if not math.isfinite(value):
-            return False
-        if best is None:
-            return True
-        gain = value - best if self._rules.rises else best - value
+    def _watched(self, found: Mapping[str, float], mean: float) -> float:
+        """The number that decides what is best: of the validation part, else the mean loss.
+
+        Raises:
+            DhcError: if the rules name another one than validation gives.
+        """
+        name = self._rules.monitor
+        if name and name not in found:
+            known = ", ".join(found) or "nothing"
+            text = f"The run watches '{name}' of the validation part, which gives {known}."
+            raise _fail(text, "add a validation part or metric, or watch something else")
+        return float(found.get(name or "loss", mean))
+
+    def _is_better(self, value: float, state: State) -> bool:
+        """Whether an epoch is the best so far; the first one is, so that there always is one."""
+        if not math.isfinite(value) or state.best is None:
+            return math.isfinite(value) or state.epoch == 0
+        gain = value - state.best if self._rules.rises else state.best - value
         return gain > self._rules.least
 
     # ---- checkpoints -----------------------------------------------------------------------------
@@ -277,13 +313,23 @@ class Trainer:
         content = {"run": asdict(state), "program": self._rules.program}
         write_checkpoint(self._folder / name, Checkpoint(self._job.arrays(), content))
 
+    def _fresh(self, start: State) -> State:
+        if (self._folder / LAST).exists():
+            hints = ("resume it", "train into another folder")
+            raise _fail(f"'{self._folder}' holds a run already.", *hints)
+        return start
+
     def _resumed(self) -> State:
+        if not (self._folder / LAST).exists():
+            hint = "start it: nothing was saved yet"
+            raise _fail(f"'{self._folder}' holds no run that could be resumed.", hint)
         found = read_checkpoint(self._folder / LAST)
         if found.state.get("program") != self._rules.program:
             hint = "train into another folder, or restore the program that the run began with"
             raise _fail("The program has changed since the run began.", hint)
+        state = state_from(found.state)
         self._job.restore(found.arrays)
-        return state_from(found.state)
+        return state
 
     # ---- signals ---------------------------------------------------------------------------------
 
@@ -314,12 +360,35 @@ def state_from(content: Mapping[str, object]) -> State:
         DhcError: if it is none.
     """
     found = content.get("run")
-    try:
-        if not isinstance(found, dict):
-            raise TypeError
-        return State(**found)
-    except TypeError:
-        raise _fail("The checkpoint holds no state of a run.") from None
+    if not isinstance(found, dict) or found.keys() != _FITS.keys():
+        raise _fail("The checkpoint holds no state of a run.")
+    for name, fits in _FITS.items():
+        if not fits(found[name]):
+            raise _fail(f"The checkpoint holds no state of a run: '{name}' is {found[name]!r}.")
+    return State(**found)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float)
+
+
+_FITS: dict[str, Callable[[object], bool]] = {
+    **dict.fromkeys(("step", "epoch", "position", "samples", "best_epoch", "stale"), _is_count),
+    **dict.fromkeys(("total", "largest"), _is_number),
+    "best": lambda value: value is None or _is_number(value),
+    "schedule": lambda value: isinstance(value, dict),
+}
+
+
+def _words(error: BaseException) -> str:
+    """Why a run ended with an error, for observers."""
+    if isinstance(error, DhcError):
+        return error.diagnostics[0].message
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else repr(error)
 
 
 def _fail(text: str, *hints: str) -> DhcError:
