@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dhc.opening import open_program as open
     from dhc.runtime.data.images import read_image
     from dhc.runtime.program import Program
+    from dhc.training.session import train
 
 __all__ = [
     "DhcError",
@@ -32,6 +33,7 @@ __all__ = [
     "load",
     "open",
     "read_image",
+    "train",
 ]
 
 _HOMES = {
@@ -45,6 +47,7 @@ _HOMES = {
     "load": "dhc.api:load",
     "open": "dhc.opening:open_program",
     "read_image": "dhc.runtime.data.images:read_image",
+    "train": "dhc.training.session:train",
 }
 
 

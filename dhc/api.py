@@ -24,10 +24,12 @@ class Source:
 
     Attributes:
         program: What the front end made of it.
+        folder: Where the paths in it begin.
     """
 
-    def __init__(self, program: frontend.Program) -> None:
+    def __init__(self, program: frontend.Program, folder: str | Path = ".") -> None:
         self.program = program
+        self.folder = Path(folder)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -50,6 +52,11 @@ class Source:
     def targets(self) -> tuple[str, ...]:
         """The names of its targets."""
         return self.program.targets
+
+    @property
+    def trains(self) -> tuple[str, ...]:
+        """The names of its trains."""
+        return self.program.trains
 
     def model(self, name: str, **parameters: object) -> Model:
         """Builds a model with the given parameters; the others keep their defaults.
@@ -152,7 +159,7 @@ def load(path: str | Path) -> Source:
     Raises:
         DhcError: with everything that is wrong in it.
     """
-    return Source(frontend.load(path))
+    return Source(frontend.load(path), Path(path).parent)
 
 
 def compile(

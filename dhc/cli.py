@@ -216,6 +216,44 @@ def run(
 
 
 @app.command()
+def train(
+    file: File,
+    name: Annotated[str, typer.Argument(help="A train of it; may be left out if only one.")] = "",
+    out: Annotated[Path | None, typer.Option(help="The run's folder; else runs/NAME.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run there.")] = False,
+    target: TargetName = "cpu",
+    set: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a setting: NAME.epochs=3.")
+    ] = None,
+    threads: Threads = 0,
+    json: Json = False,
+) -> None:
+    """Train what a train block describes; the folder of the run keeps all that came of it.
+
+    Example: dhc train models/lung_nodules.dhm --out runs/first
+    """
+    from dhc.commands.train import TrainOptions, train_entry
+
+    options = TrainOptions(out, resume, target, set or [], threads, json)
+    _finish(train_entry(file, name, options))
+
+
+@app.command(name="eval")
+def evaluate(
+    folder: Annotated[Path, typer.Argument(help="A run that `dhc train` wrote.")],
+    part: Annotated[str, typer.Option(help="train, val or test; else val and test.")] = "",
+    json: Json = False,
+) -> None:
+    """Measure the best weights of a run on its data, with intervals.
+
+    Example: dhc eval runs/first --part test
+    """
+    from dhc.commands.train import evaluate_run
+
+    _finish(evaluate_run(folder, part, json))
+
+
+@app.command()
 def bench(
     file: Annotated[Path, typer.Argument(help="A .dhm program or a .dhx artifact.")],
     entry: Entry = "",

@@ -14,6 +14,7 @@ from dhc.frontend.parse import parse
 from dhc.source import SourceFile, Span, decode_source, read_source
 
 STANDARD = "std/"
+TEXT = "<text>"  # the key of a text that is in no file
 
 
 @dataclass(slots=True)
@@ -45,7 +46,20 @@ class Loader:
 
     def load_text(self, file: SourceFile) -> LoadedModule:
         """Loads a text that is in no file; its imports are relative to the root."""
-        return self._load_file("<text>", file, self._root)
+        return self._load_file(TEXT, file, self._root)
+
+    def sources(self) -> dict[str, str]:
+        """The texts of the files read so far, but for the library's, by path below the root."""
+        found = {}
+        for key, module in self._loaded.items():
+            path = Path(key)
+            if path.is_relative_to(self._root):
+                found[path.relative_to(self._root).as_posix()] = module.tree.file.text
+            elif not key.startswith("<"):  # the first file itself may be a link
+                found[path.name] = module.tree.file.text
+            elif key == TEXT:
+                found["program.dhm"] = module.tree.file.text
+        return found
 
     def _load_file(self, key: str, file: SourceFile, folder: Path | None) -> LoadedModule:
         module = LoadedModule(key, parse(file))

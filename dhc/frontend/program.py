@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dhc.errors import DhcError, Diagnostic, Related
@@ -14,6 +14,7 @@ from dhc.frontend.execute import shared_instance
 from dhc.frontend.fail import error, guess, listing
 from dhc.frontend.formula import build_formula
 from dhc.frontend.modules import LoadedModule, Loader
+from dhc.frontend.parse import parse
 from dhc.frontend.pipeline import PipelineBuilder
 from dhc.frontend.resolve import Resolver
 from dhc.frontend.scope import Lazy, Scope
@@ -48,10 +49,17 @@ class TargetSettings:
 
 @dataclass
 class Program:
-    """A parsed and resolved file. Items come by name; graphs are built when asked for."""
+    """A parsed and resolved file. Items come by name; graphs are built when asked for.
+
+    Attributes:
+        sources: The file and its own imports: their texts by path relative to its folder, the
+            file first.
+    """
 
     tree: ast.Module
     scope: Scope
+    sources: Mapping[str, str] = field(default_factory=dict)
+    _changed: Mapping[str, ast.Configuration] = field(default_factory=dict)
     _built: dict[object, Entry] = field(default_factory=dict)
 
     def _names(self, kind: str) -> tuple[str, ...]:
@@ -154,7 +162,26 @@ class Program:
         value = self.find(name)
         if not isinstance(value, ConfigurationValue) or value.definition.kind != kind:
             raise self._missing(name, kind)
-        return Configurator().configure(value)
+        definition = self._changed.get(name, value.definition)
+        return Configurator().configure(replace(value, definition=definition))
+
+    def with_settings(self, name: str, settings: Mapping[str, str]) -> Program:
+        """Returns the program with other settings in one of its trains, targets or studies.
+
+        Args:
+            name: Of the train, target or study.
+            settings: Expressions of the language, by what they set.
+
+        Raises:
+            DhcError: if there is nothing of that name, or a text is no expression.
+        """
+        value = self.find(name)
+        if not isinstance(value, ConfigurationValue):
+            raise self._missing(name, "train")
+        definition = self._changed.get(name, value.definition)
+        for setting, text in settings.items():
+            definition = _with_setting(definition, setting, text)
+        return replace(self, _changed={**self._changed, name: definition}, _built={})
 
     def train(self, name: str) -> Configured:
         """The evaluated settings of a train; its loss and metrics are kept as expressions."""
@@ -187,6 +214,18 @@ class Program:
             threads if isinstance(threads, int) else None,
             backend.span,
         )
+
+
+def _with_setting(owner: ast.Configuration, name: str, text: str) -> ast.Configuration:
+    """Puts a setting that is given as text in the place of one of the file, or adds it."""
+    head = f"{owner.kind} {owner.name.text} {{\n    "
+    file = SourceFile(f"--set {owner.name.text}.{name}", f"{head}{name} = {text}\n}}\n")
+    items = parse(file).items
+    found = items[0].settings.entries if isinstance(items[0], ast.Configuration) else ()
+    if len(items) != 1 or len(found) != 1:
+        raise DhcError(Diagnostic("setting", f"'{text}' is no value.", hints=("give one value",)))
+    others = tuple(entry for entry in owner.settings.entries if entry.name.text != name)
+    return replace(owner, settings=replace(owner.settings, entries=(*others, *found)))
 
 
 def _plain(value: Value) -> object:
@@ -238,7 +277,7 @@ def _finish(loader: Loader, module: LoadedModule) -> Program:
     diagnostics = [*loader.diagnostics, *linker.diagnostics]
     if diagnostics:
         raise DhcError(diagnostics)
-    return Program(module.tree, scope)
+    return Program(module.tree, scope, loader.sources())
 
 
 class _Linker:

@@ -89,7 +89,7 @@ def require_finite(name: str, prediction: Array) -> None:
     require(bool(np.all(np.isfinite(prediction))), f"'{name}' has predictions that are no numbers.")
 
 
-def ratio(part: Array, whole: Array) -> Rows:
+def ratio(part: Array | float, whole: Array | float) -> Rows:
     """Divides; NaN where the whole is 0."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(part / whole, np.float64)
+        return np.asarray(np.divide(part, whole), np.float64)

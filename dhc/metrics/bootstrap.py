@@ -40,8 +40,8 @@ def interval(
     """
     names = np.arange(len(rows)) if groups is None else np.unique(groups, return_inverse=True)[1]
     order = np.argsort(names, kind="stable")
-    starts = np.searchsorted(names[order], np.arange(names.max() + 1)) if len(rows) else []
-    members = np.split(order, starts[1:]) if len(rows) else []
+    edges = np.flatnonzero(np.diff(names[order])) + 1
+    members = np.split(order, edges) if len(rows) else []
     generator = np.random.default_rng(seed)
     found = []
     for _ in range(draws if members else 0):

@@ -173,7 +173,8 @@ class TopK(Metric):
             prediction.ndim == 2 and 0 < self.k <= classes, f"'{self.name}' needs {self.k} scores."
         )
         rank = (prediction > np.take_along_axis(prediction, own[:, None], 1)).sum(1)
-        return (rank < self.k).astype(np.float64)[:, None]
+        hit: Rows = (rank < self.k).astype(np.float64)
+        return hit[:, None]
 
     def value(self, rows: Rows) -> float:
         return float(rows.mean()) if len(rows) else float("nan")

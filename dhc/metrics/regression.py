@@ -83,7 +83,8 @@ class Psnr(Metric):
 
     def rows(self, prediction: Array, truth: Array) -> Rows:
         x, y = _pairs(self.name, prediction, truth)
-        return np.square(x - y).mean(1)[:, None]
+        mean: Rows = np.square(x - y).mean(1)
+        return mean[:, None]
 
     def value(self, rows: Rows) -> float:
         if not len(rows):

@@ -67,8 +67,9 @@ class TrainingJob:
         self, source: Source, settings: TrainSettings, folder: Path, target: Target
     ) -> None:
         self.settings = settings
+        self._source = source
         self.dataset = _open_data(settings, folder)
-        self.train = self._samples(source, "train")
+        self.train: Samples = self._samples(source, "train")
         self.val = self._samples(source, "val") if self.dataset.parts.get("val") else None
         self.built = build(source, settings, self.train.types())
         self._sampler = Sampler(len(self.train), settings.batch, settings.seed)
@@ -113,6 +114,15 @@ class TrainingJob:
         return first_trouble(widen(bind_sizes(self.built.step.graph, samples)), wide)
 
     # ---- evaluation ------------------------------------------------------------------------------
+
+    def part(self, name: str) -> Samples:
+        """Returns a part of the data, prepared as the train block says.
+
+        Raises:
+            DhcError: if the data have no such part.
+        """
+        own = {"train": self.train, "val": self.val}.get(name)
+        return own or self._samples(self._source, name)
 
     def measure(self, samples: Samples) -> tuple[float, dict[str, Rows]]:
         """Returns the mean loss over samples, and the rows of each metric."""

@@ -32,15 +32,27 @@ class Run:
         Raises:
             DhcError: if the folder holds another run, or the loss is no number any more.
         """
-        if not resume and (self.folder / LAST).exists():
-            text = f"'{self.folder}' holds a run already."
-            hints = ("go on with it: --resume", "train into another folder: --out FOLDER")
-            raise DhcError(Diagnostic("training", text, hints=hints))
+        self.check_folder(resume)
         self.folder.mkdir(parents=True, exist_ok=True)
         trainer = Trainer(
             self.job, self._rules(), self._rate, self._observe, self.folder, observers
         )
         return trainer.run(self._plan(), resume=resume)
+
+    def check_folder(self, resume: bool) -> None:
+        """Refuses to write over another run, and to go on with none.
+
+        Raises:
+            DhcError: if the folder holds a run, or should and does not.
+        """
+        there = (self.folder / LAST).exists()
+        if there and not resume:
+            text = f"'{self.folder}' holds a run already."
+            hints = ("go on with it: --resume", "train into another folder: --out FOLDER")
+            raise DhcError(Diagnostic("training", text, hints=hints))
+        if resume and not there:
+            text = f"'{self.folder}' holds no checkpoint to go on from."
+            raise DhcError(Diagnostic("training", text, hints=("leave --resume out",)))
 
     def load_best(self) -> None:
         """Takes the parameters of the best epoch."""

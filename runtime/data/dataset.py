@@ -7,8 +7,9 @@ whenever they are needed, from any thread.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -41,9 +42,21 @@ class Sample:
         """Returns the arrays of all fields: images [C, H, W] as stored, labels as i64.
 
         Raises:
-            DhcError: if a file cannot be read.
+            DhcError: naming the sample, if a file cannot be read.
         """
-        return {name: _array(value) for name, value in self.values.items()}
+        return {name: self._array(name, value) for name, value in self.values.items()}
+
+    def _array(self, name: str, value: Path | Array | int | float) -> Array:
+        if isinstance(value, Path):
+            try:
+                return read_image(value).array
+            except DhcError as error:
+                note = f"it is the {name} of the sample '{self.name}'"
+                own = [replace(each, notes=(*each.notes, note)) for each in error.diagnostics]
+                raise DhcError(own) from error
+        if isinstance(value, np.ndarray):
+            return value
+        return np.asarray(value, np.int64 if isinstance(value, int) else np.float32)
 
 
 @dataclass(frozen=True)
@@ -73,8 +86,7 @@ class DataSet:
         found = self.parts.get(name, ())
         if not found:
             known = ", ".join(part for part, samples in self.parts.items() if samples) or "nothing"
-            text = f"The data set '{self.name}' has no part '{name}'; it has {known}."
-            raise DhcError(Diagnostic("data", text))
+            raise _fail(f"The data set '{self.name}' has no part '{name}'; it has {known}.")
         return found
 
 
@@ -88,27 +100,36 @@ def open_dataset(path: str | Path) -> DataSet:
     Raises:
         DhcError: with everything that is missing or does not fit, before anything is read.
     """
+    place = Path(path)
+    try:
+        dataset = _open(place)
+    except OSError as error:
+        reason = f"{error.strerror or error} ({error.filename})".lower()
+        raise _fail(f"The data set '{path}' cannot be read: {reason}.") from error
+    _check(dataset, place)
+    return dataset
+
+
+def _open(place: Path) -> DataSet:
     from dhc.runtime.data.folders import open_folders
     from dhc.runtime.data.npz import open_npz
     from dhc.runtime.data.table import open_table
 
-    place = Path(path)
     if not place.exists():
-        names = [p.name for p in place.parent.iterdir()] if place.parent.is_dir() else []
+        names: list[str] = []
+        with suppress(OSError):
+            names = [neighbour.name for neighbour in place.parent.iterdir()]
         guess = did_you_mean(place.name, names)
         hints = (f"did you mean '{guess}'?",) if guess else ()
-        raise DhcError(Diagnostic("data", f"There is no data set '{path}'.", hints=hints))
-    forms: list[tuple[bool, Callable[[Path], DataSet]]] = [
-        (place.suffix == ".npz", open_npz),
-        (place.suffix == ".csv", open_table),
-        ((place / "labels.csv").is_file(), lambda folder: open_table(folder / "labels.csv")),
-        (place.is_dir(), open_folders),
-    ]
-    for fits, opens in forms:
-        if fits:
-            return _checked(opens(place))
-    text = f"'{path}' is no data set that dhc can read."
-    raise DhcError(Diagnostic("data", text, hints=("use an .npz or .csv file, or a folder",)))
+        raise _fail(f"There is no data set '{place}'.", *hints)
+    if place.is_dir():
+        table = place / "labels.csv"
+        return open_table(table) if table.exists() else open_folders(place)
+    opens = {".npz": open_npz, ".csv": open_table}.get(place.suffix.lower())
+    if opens is None or not place.is_file():
+        hint = "use an .npz or .csv file, or a folder"
+        raise _fail(f"'{place}' is no data set that dhc can read.", hint)
+    return opens(place)
 
 
 def inside(folder: Path, relative: str) -> Path:
@@ -117,8 +138,11 @@ def inside(folder: Path, relative: str) -> Path:
     Raises:
         ValueError: if it leads out of the folder.
     """
-    root = folder.resolve()
-    found = (root / relative).resolve()
+    try:
+        root = folder.resolve()
+        found = (root / relative).resolve()
+    except RuntimeError:
+        raise ValueError(f"'{relative}' is a link to itself") from None
     if Path(relative).is_absolute() or not found.is_relative_to(root):
         raise ValueError(f"'{relative}' leads out of the data set's folder")
     return found
@@ -151,37 +175,81 @@ def summary(dataset: DataSet) -> dict[str, dict[str, int]]:
     """Returns how many samples each part has, all and of each class."""
     found: dict[str, dict[str, int]] = {}
     for part, samples in dataset.parts.items():
-        counts = Counter(_class_name(dataset, sample) for sample in samples)
-        counts.pop("", None)
+        counts = Counter(name for sample in samples for name in _class_names(dataset, sample))
         found[part] = {"all": len(samples), **dict(sorted(counts.items()))}
     return found
 
 
-def _class_name(dataset: DataSet, sample: Sample) -> str:
-    label = sample.values.get("label")
-    return dataset.classes[label] if isinstance(label, int) and dataset.classes else ""
+def _class_names(dataset: DataSet, sample: Sample) -> list[str]:
+    label, labels = sample.values.get("label"), sample.values.get("labels")
+    if isinstance(labels, np.ndarray):
+        return [dataset.classes[k] for k in np.flatnonzero(labels)]
+    return [dataset.classes[label]] if isinstance(label, int) and dataset.classes else []
 
 
-def _checked(dataset: DataSet) -> DataSet:
-    """Refuses samples that are in two parts: what is tested must not have been learnt."""
-    owner: dict[object, str] = {}
+# ---- what is tested must not have been learnt ----------------------------------------------------
+
+
+def _check(dataset: DataSet, place: Path) -> None:
+    """Refuses a data set whose parts are not apart, or whose samples cannot be told apart."""
     problems = Problems()
+    _check_images(dataset, problems)
+    _check_groups(dataset, problems)
+    problems.report(place)
+    _check_names(dataset, problems)
+    _check_classes(dataset, problems)
+    problems.report(place)
+
+
+def _check_images(dataset: DataSet, problems: Problems) -> None:
+    """Finds images that are there twice; masks may be shared, as empty ones often are."""
+    owners: dict[Path, tuple[str, Sample]] = {}
+    images = [name for name, kind in dataset.fields.items() if kind == "image"]
     for part, samples in dataset.parts.items():
         for sample in samples:
-            for value in (v for v in sample.values.values() if isinstance(v, Path)):
-                other = owner.setdefault(value, part)
+            for file in (sample.values.get(image) for image in images):
+                if not isinstance(file, Path):
+                    continue
+                other, first = owners.setdefault(file, (part, sample))
                 if other != part:
-                    problems.add(f"'{value.name}' is in '{other}' and in '{part}'.")
-    problems.report(Path(dataset.name))
-    return dataset
+                    problems.add(f"the image '{file.name}' is in '{other}' and in '{part}'.")
+                elif first is not sample:
+                    problems.add(f"'{first.name}' and '{sample.name}' are the same image.")
 
 
-def _array(value: Path | Array | int | float) -> Array:
-    if isinstance(value, Path):
-        return read_image(value).array
-    if isinstance(value, np.ndarray):
-        return value
-    return np.asarray(value, np.int64 if isinstance(value, int) else np.float32)
+def _check_groups(dataset: DataSet, problems: Problems) -> None:
+    """Finds groups, such as patients, that are in several parts."""
+    parts: dict[str, list[str]] = {}
+    for part, samples in dataset.parts.items():
+        for group in {sample.group for sample in samples if sample.group}:
+            parts.setdefault(group, []).append(part)
+    for group, own in sorted(parts.items()):
+        if len(own) > 1:
+            places = " and in ".join(f"'{part}'" for part in own)
+            problems.add(f"the group '{group}' is in {places}.")
+
+
+def _check_names(dataset: DataSet, problems: Problems) -> None:
+    counts = Counter(sample.name for samples in dataset.parts.values() for sample in samples)
+    for name, count in counts.items():
+        if count > 1:
+            problems.add(f"the sample '{name}' is there {count} times.")
+        if not name.isprintable():
+            problems.add(f"the name {name!a} is no readable text.")
+
+
+def _check_classes(dataset: DataSet, problems: Problems) -> None:
+    """Finds classes that cannot be learnt."""
+    known = _numbers(dataset, "train")
+    for part in PARTS[1:]:
+        for number in sorted(_numbers(dataset, part) - known) if known else ():
+            name = dataset.classes[number]
+            problems.add(f"the class '{name}' is in '{part}' and not in 'train'.")
+
+
+def _numbers(dataset: DataSet, part: str) -> set[int]:
+    labels = (sample.values.get("label") for sample in dataset.parts.get(part, ()))
+    return {label for label in labels if isinstance(label, int)}
 
 
 def in_parts(samples: Sequence[tuple[str, Sample]]) -> dict[str, tuple[Sample, ...]]:
@@ -190,3 +258,7 @@ def in_parts(samples: Sequence[tuple[str, Sample]]) -> dict[str, tuple[Sample, .
     for part, sample in samples:
         found.setdefault(part, []).append(sample)
     return {part: tuple(each) for part, each in found.items()}
+
+
+def _fail(text: str, *hints: str) -> DhcError:
+    return DhcError(Diagnostic("data", text, hints=hints))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
@@ -29,41 +30,59 @@ def load_batches(
 
     Raises:
         DhcError: what preparing a sample raised; the threads end first.
+        Exception: any other, with a note that has the number of the sample.
     """
+    named = partial(_prepare, prepare)
     if workers == 0:
         for numbers in batches:
-            yield collate([prepare(int(number)) for number in numbers])
+            yield collate([named(int(number)) for number in numbers])
         return
-    with ThreadPoolExecutor(workers, thread_name_prefix="dhc-data") as pool:
-        waiting: deque[list[Future[Sample]]] = deque()
-        rest = iter(batches)
-        try:
-            for numbers in rest:
-                waiting.append([pool.submit(prepare, int(number)) for number in numbers])
-                if len(waiting) > ahead:
-                    yield collate([future.result() for future in waiting.popleft()])
-            while waiting:
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="dhc-data")
+    waiting: deque[list[Future[Sample]]] = deque()
+    try:
+        for numbers in batches:
+            waiting.append([pool.submit(named, int(number)) for number in numbers])
+            if len(waiting) > ahead:
                 yield collate([future.result() for future in waiting.popleft()])
-        finally:
-            for futures in waiting:
-                for future in futures:
-                    future.cancel()
+        while waiting:
+            yield collate([future.result() for future in waiting.popleft()])
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _prepare(prepare: Prepare, number: int) -> Sample:
+    try:
+        return prepare(number)
+    except DhcError:
+        raise  # it says itself where it is
+    except Exception as error:
+        error.add_note(f"while preparing sample {number}")
+        raise
 
 
 def collate(samples: Sequence[Sample]) -> dict[str, Array]:
     """Stacks samples field by field.
 
     Raises:
-        DhcError: if samples differ in shape.
+        DhcError: if samples differ in fields, element types or shapes.
     """
-    found: dict[str, Array] = {}
-    for name, first in samples[0].items():
-        arrays = [sample[name] for sample in samples]
-        other = next((a for a in arrays if a.shape != first.shape), None)
-        if other is not None:
-            text = f"Samples of one batch have '{name}' of shapes {list(first.shape)} and "
-            text += f"{list(other.shape)}."
-            hint = "resize them in the pipeline"
-            raise DhcError(Diagnostic("data", text, hints=(hint,)))
-        found[name] = np.stack(arrays)
-    return found
+    first = samples[0]
+    for sample in samples:
+        if sample.keys() != first.keys():
+            raise _unlike("have", _listed(first), _listed(sample))
+        for name, array in sample.items():
+            if array.dtype != first[name].dtype:
+                raise _unlike(f"have '{name}' of type", first[name].dtype, array.dtype)
+            if array.shape != first[name].shape:
+                shapes = list(first[name].shape), list(array.shape)
+                raise _unlike(f"have '{name}' of shape", *shapes, "resize them in the pipeline")
+    return {name: np.stack([sample[name] for sample in samples]) for name in first}
+
+
+def _unlike(what: str, one: object, other: object, *hints: str) -> DhcError:
+    text = f"Samples of one batch {what} {one} and {other}."
+    return DhcError(Diagnostic("data", text, hints=hints))
+
+
+def _listed(sample: Sample) -> str:
+    return ", ".join(sample) or "nothing"

@@ -24,7 +24,10 @@ class Sampler:
         batch: Samples of a batch, on all ranks together.
         seed: Decides every order.
         shuffle: Whether the order changes from epoch to epoch.
-        drop_last: Whether a last batch that is too short is left out.
+        drop_last: Whether a last batch that is too short is left out; the only one never is.
+
+    Raises:
+        ValueError: if there are no samples, or batches of none.
     """
 
     count: int
@@ -33,6 +36,10 @@ class Sampler:
     shuffle: bool = True
     drop_last: bool = False
 
+    def __post_init__(self) -> None:
+        if self.count < 1 or self.batch < 1:
+            raise ValueError(f"{self.count} samples in batches of {self.batch} make no epoch")
+
     @property
     def batches(self) -> int:
         """How many batches an epoch has."""
@@ -40,15 +47,19 @@ class Sampler:
         return whole + bool(rest and not (self.drop_last and whole))
 
     def order(self, epoch: int) -> Array:
-        """Returns all sample numbers in the order of an epoch."""
+        """Returns all sample numbers in the order of an epoch.
+
+        It sorts raw bits, because numpy promises those to stay the same in all its versions, and
+        promises nothing of its permutations.
+        """
         if not self.shuffle:
             return np.arange(self.count)
         digest = hashlib.sha256(f"order {self.seed} {epoch}".encode()).digest()
         philox = np.random.Philox(key=int.from_bytes(digest[:16], "little"))
-        return np.random.Generator(philox).permutation(self.count)
+        return np.argsort(philox.random_raw(self.count), kind="stable")
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Array]:
-        """Yields the batches of an epoch from number `first` on."""
+        """Yields the batches of an epoch from number `first` on, counted from 0."""
         order = self.order(epoch)
         for number in range(first, self.batches):
             yield order[number * self.batch : (number + 1) * self.batch]

@@ -77,7 +77,8 @@ def ellipse(
     across = (y * math.cos(turned) - x * math.sin(turned)) / radii[1]
     level = np.sqrt(along**2 + across**2)
     slope = np.sqrt((along / radii[0]) ** 2 + (across / radii[1]) ** 2)
-    return level * (1 - level) / np.maximum(slope, 1e-9) + (level == 0) * min(radii)
+    depth: Field = level * (1 - level) / np.maximum(slope, 1e-9) + (level == 0) * min(radii)
+    return depth
 
 
 def smooth_union(first: Field, second: Field, width: float) -> Field:
@@ -151,12 +152,14 @@ def quantum_response(size: int, peak: float = 0.22) -> Field:
     mirrored = np.full(power.shape[1], 2.0)  # columns that stand for their mirror image as well
     mirrored[0] = 1
     mirrored[-1] = 1 if size % 2 == 0 else 2
-    return np.sqrt(power / ((power * mirrored).sum() / size**2))
+    response: Field = np.sqrt(power / ((power * mirrored).sum() / size**2))
+    return response
 
 
 def _frequency(size: int) -> Field:
     across = np.fft.rfftfreq(size)[None]
-    return np.hypot(np.fft.fftfreq(size)[:, None], across)
+    frequency: Field = np.hypot(np.fft.fftfreq(size)[:, None], across)
+    return frequency
 
 
 def quantum_noise(draws: Draws, size: int) -> Field:

@@ -138,8 +138,6 @@ def _scan(draws: Draws, values: Field, patient: _Patient) -> NDArray[np.int16]:
     size = patient.grid.size
     sharp = 0.7 * size / 256  # pixels; the same in mm at any size
     blurred = filtered(values, blur_response(size, sharp))
-    depth = 1 - np.hypot(
-        patient.grid.x / patient.build.width, patient.grid.y / patient.build.depth
-    )
+    depth = 1 - np.hypot(patient.grid.x / patient.build.width, patient.grid.y / patient.build.depth)
     noise = patient.noise * np.clip(0.55 + 0.75 * depth, 0.35, 1.3) * quantum_noise(draws, size)
     return np.rint(np.clip(blurred + noise, LOWEST, HIGHEST)).astype(np.int16)

@@ -33,7 +33,7 @@ class Draws:
         """Returns numbers in [low, high), all equally likely."""
         count = math.prod(shape) if isinstance(shape, tuple) else shape
         fractions = (self._bits.random_raw(count) >> np.uint64(11)) * 2.0**-53
-        return (low + (high - low) * fractions).reshape(shape)
+        return np.asarray(low + (high - low) * fractions, np.float64).reshape(shape)
 
     def normal(self, shape: Shape) -> Field:
         """Returns standard normal numbers (Box and Muller, 1958)."""
@@ -67,4 +67,4 @@ class Draws:
 
     def order(self, count: int) -> list[int]:
         """Returns the numbers from 0 to `count - 1` in random order."""
-        return np.argsort(self.uniform(0, 1, count), kind="stable").tolist()
+        return [int(k) for k in np.argsort(self.uniform(0, 1, count), kind="stable")]

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dhc.runtime.synthetic.canvas import Grid, coverage, paint, smooth_noise
 from dhc.runtime.synthetic.draws import Draws, Field, Mask
@@ -63,12 +64,12 @@ def _diameter(draws: Draws, kind: str, grid: Grid) -> float:
     """Small ones are more frequent; those with parts are never tiny, nor any below 2.5 pixels."""
     small = max(SMALLEST if kind == "solid" else 8.0, 2.5 * grid.spacing)
     large = max(LARGEST, small)
-    return small * (large / small) ** (draws.number(0, 1) ** 1.3)
+    return small * math.pow(large / small, draws.number(0, 1) ** 1.3)
 
 
 def _free(
     values: Field, grid: Grid, lungs: Field, diameter: float, others: list[Nodule], *, at_wall: bool
-) -> Field:
+) -> NDArray[np.intp]:
     """Returns the flat positions of pixels where a nodule's centre may lie."""
     radius = diameter / 2
     allowed = (lungs > 0.2 * radius) & (lungs < 0.6 * radius) if at_wall else lungs > radius + 2
@@ -78,9 +79,7 @@ def _free(
     return np.flatnonzero(allowed & (values < -500))
 
 
-def paint_nodule(
-    draws: Draws, values: Field, grid: Grid, lungs: Field, nodule: Nodule
-) -> Mask:
+def paint_nodule(draws: Draws, values: Field, grid: Grid, lungs: Field, nodule: Nodule) -> Mask:
     """Draws a nodule into a slice.
 
     Args:
@@ -124,9 +123,7 @@ def _depth(draws: Draws, grid: Grid, nodule: Nodule) -> Field:
     return radius - np.hypot(along, across)
 
 
-def _paint_spicules(
-    draws: Draws, values: Field, grid: Grid, lungs: Field, nodule: Nodule
-) -> None:
+def _paint_spicules(draws: Draws, values: Field, grid: Grid, lungs: Field, nodule: Nodule) -> None:
     """Fine strands that run outwards; they are not part of the mask."""
     distance = np.hypot(grid.x - nodule.x, grid.y - nodule.y) / (nodule.diameter / 2)
     angle = np.arctan2(grid.y - nodule.y, grid.x - nodule.x)

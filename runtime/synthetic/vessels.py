@@ -138,7 +138,8 @@ def _stamp(image: Field, pieces: Tubes, spacing: float, level: float) -> None:
     nearest = np.rint(middle / spacing + half).astype(np.int64)
     columns = nearest[:, 0, None, None] + window[None, None]
     rows = nearest[:, 1, None, None] + window[None, :, None]
-    distance = _distance(pieces, (columns - half) * spacing, (rows - half) * spacing, level)
+    x, y = ((places - half) * spacing for places in (columns, rows))
+    distance = _distance(pieces, x.astype(np.float64), y.astype(np.float64), level)
     radius = pieces.radius[:, None, None]
     thinness = np.minimum(2 * radius / spacing, 1)  # a tube thinner than a pixel fills none
     cover = np.clip(0.5 + (radius - distance) / spacing, 0, 1) * thinness

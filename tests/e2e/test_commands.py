@@ -158,7 +158,10 @@ study best {
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("lung", "optimizer = adam(lr=cosine(lr=0.001 .. 1e-05, warmup=500, cycle=0, grow=1), beta1=0.9"),
+        (
+            "lung",
+            "optimizer = adam(lr=cosine(lr=0.001 .. 1e-05, warmup=500, cycle=0, grow=1), beta1=0.9",
+        ),
         ("lung", "loss = mse(out.p, data.m)"),
         ("edge", 'backend = fpga(part="xczu9eg")'),
         ("nodules", "output seg = ct -> M() -> threshold(0.5)"),

@@ -1,0 +1,102 @@
+"""`dhc train` and `dhc eval`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dhc.api import load
+from dhc.commands.entries import choose_target
+from dhc.commands.report import print_json, print_table
+from dhc.errors import DhcError, Diagnostic
+from dhc.runtime.reporting.progress import ShowProgress
+from dhc.training.evaluate import Evaluation, evaluate
+from dhc.training.session import choose_train, reopen, train
+
+INTERRUPTED = 128  # plus the signal, as shells say it
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to train.
+
+    Attributes:
+        out: The folder of the run; `runs/NAME` if not given.
+        settings: Overrides, `NAME.setting=value`.
+    """
+
+    out: Path | None
+    resume: bool
+    target: str
+    settings: Sequence[str]
+    threads: int
+    json: bool
+
+
+def train_entry(file: Path, name: str, options: TrainOptions) -> int:
+    """Trains, and prints what the best weights are worth."""
+    source = load(file)
+    name = choose_train(source, name)
+    found = train(
+        source,
+        name,
+        options.out,
+        choose_target(source, options.target, options.threads),
+        options.resume,
+        _settings(options.settings, name),
+        () if options.json else [ShowProgress()],
+    )
+    if found.signal:
+        print(f"Go on with: dhc train {file} {name} --out {found.folder} --resume")
+        return INTERRUPTED + found.signal
+    _report(found.results, options.json, {"folder": str(found.folder), "reason": found.reason})
+    return 0
+
+
+def evaluate_run(folder: Path, part: str, json: bool) -> int:
+    """Measures the best weights of a run on a part of its data."""
+    run = reopen(folder)
+    parts = [part] if part else [p for p in ("val", "test") if run.job.dataset.parts.get(p)]
+    _report({part: evaluate(run.job, part) for part in parts}, json, {"folder": str(folder)})
+    return 0
+
+
+def _report(results: Mapping[str, Evaluation], json: bool, more: Mapping[str, str]) -> None:
+    if json:
+        parts = {part: each.to_json() for part, each in results.items()}
+        print_json({**more, "results": parts})
+        return
+    rows = [row for part, each in results.items() for row in _rows(part, each)]
+    if rows:
+        print_table("The best weights", ["part", "metric", "value", "95% interval"], rows)
+    print(f"The run is in {more['folder']}")
+
+
+def _rows(part: str, found: Evaluation) -> list[list[str]]:
+    counted = f"{part}, {found.samples} samples"
+    if found.groups != found.samples:
+        counted += f" of {found.groups} groups"
+    rows = [[counted, "loss", f"{found.loss:.4f}", ""]]
+    for name, each in found.metrics.items():
+        low, high = each.interval.low, each.interval.high
+        between = "" if math.isnan(low) else f"{low:.4f} to {high:.4f}"
+        rows.append(["", name, f"{each.interval.value:.4f}", between])
+    return rows
+
+
+def _settings(settings: Sequence[str], name: str) -> dict[str, str]:
+    """Reads overrides of the train block that runs."""
+    found = {}
+    for text in settings:
+        owner, dot, rest = text.partition(".")
+        setting, equals, value = rest.partition("=")
+        if not (dot and equals and setting.isidentifier()):
+            hint = f"write --set {name}.epochs=3"
+            raise DhcError(Diagnostic("setting", f"'{text}' is no setting.", hints=(hint,)))
+        if owner != name:
+            text = f"--set names '{owner}', but '{name}' is trained."
+            raise DhcError(Diagnostic("unknown-name", text))
+        found[setting] = value
+    return found

@@ -1,0 +1,93 @@
+"""The folder of a run: what was trained, on what, how it went, and what came of it.
+
+program/            the file with its imports, as they were
+run.json            which train of it, with what settings, and where its data are
+environment.json    versions and the machine
+history.jsonl       every step and epoch
+events.out.*        the same for TensorBoard
+last.ckpt best.ckpt checkpoints
+weights.safetensors the best weights, for `dhc run --weights`
+results.json        metrics of the best weights on each part, with intervals
+report.html         all of it for people
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+
+from dhc.errors import DhcError, Diagnostic
+from dhc.ir.graph import Array
+from dhc.runtime.data.files import atomic_writer
+
+PROGRAM, DESCRIPTION, ENVIRONMENT = "program", "run.json", "environment.json"
+RESULTS, WEIGHTS = "results.json", "weights.safetensors"
+MAX_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a run is.
+
+    Attributes:
+        train: The name of the train block.
+        file: The main file within `program`.
+        data: The folder where paths of the train block begin.
+        target: What steps are compiled for.
+        settings: Settings that were given besides the file, `NAME.setting=value`.
+    """
+
+    train: str
+    file: str
+    data: str
+    target: str
+    settings: tuple[str, ...] = ()
+
+
+def write_description(folder: Path, description: Description, sources: Mapping[str, str]) -> None:
+    """Writes what a run is, with copies of its sources."""
+    for name, text in sources.items():
+        write_text(folder / PROGRAM / PurePosixPath(name), text)
+    write_json(folder / DESCRIPTION, asdict(description))
+
+
+def read_description(folder: Path) -> Description:
+    """Reads what a run is.
+
+    Raises:
+        DhcError: if the folder holds no run.
+    """
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        text = f"'{folder}' holds no run: {DESCRIPTION} is not there."
+        raise DhcError(Diagnostic("run", text, hints=("`dhc train FILE --out RUN` makes one",)))
+    try:
+        content = json.loads(path.read_bytes()[:MAX_BYTES])
+        settings = content.pop("settings")
+        found = Description(**content, settings=tuple(map(str, settings)))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise DhcError(Diagnostic("run", f"'{path}' describes no run.")) from None
+    if PurePosixPath(found.file).name != found.file:
+        raise DhcError(Diagnostic("run", f"'{path}' names a file outside of its folder."))
+    return found
+
+
+def write_json(path: Path, content: object) -> None:
+    """Writes a JSON file atomically."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file atomically."""
+    with atomic_writer(path) as stream:
+        stream.write(text.encode())
+
+
+def write_weights(folder: Path, arrays: Mapping[str, Array], paths: Sequence[str]) -> None:
+    """Writes the network's parameters as a safetensors file."""
+    from safetensors.numpy import save
+
+    with atomic_writer(folder / WEIGHTS) as stream:
+        stream.write(save({path: arrays[path] for path in paths}))

@@ -1,0 +1,149 @@
+"""Training from beginning to end: the folder of the run, its observers, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dhc.api import Source, load
+from dhc.backends.base import Target
+from dhc.errors import DhcError, Diagnostic, did_you_mean
+from dhc.runtime.checkpoint import read_checkpoint
+from dhc.runtime.reporting.environment import environment
+from dhc.runtime.reporting.events import Events
+from dhc.runtime.reporting.history import History, read_history
+from dhc.runtime.reporting.records import EpochRecord, Observer
+from dhc.runtime.trainer import BEST
+from dhc.training.evaluate import Evaluation, evaluate
+from dhc.training.folder import (
+    ENVIRONMENT,
+    PROGRAM,
+    RESULTS,
+    Description,
+    read_description,
+    write_description,
+    write_json,
+    write_weights,
+)
+from dhc.training.run import Run, open_run
+
+EVALUATED = ("val", "test")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run left.
+
+    Attributes:
+        folder: Where it is.
+        history: The epochs.
+        results: What the best weights are worth on each part that was not trained on.
+        reason: Why the run ended.
+        signal: The signal that ended it, or 0; there are no results then.
+    """
+
+    folder: Path
+    history: Sequence[EpochRecord]
+    results: Mapping[str, Evaluation]
+    reason: str
+    signal: int = 0
+
+
+def train(
+    source: Source,
+    name: str = "",
+    out: str | Path | None = None,
+    target: str | Target = "cpu",
+    resume: bool = False,
+    settings: Mapping[str, str] | None = None,
+    observers: Sequence[Observer] = (),
+) -> Trained:
+    """Trains what a train block describes.
+
+    Args:
+        source: A loaded file.
+        name: Of the train block; may be left out if there is only one.
+        out: The folder of the run; `runs/NAME` if not given.
+        target: What steps are compiled for.
+        resume: Whether to go on where the last checkpoint of that folder was written.
+        settings: Expressions that replace settings of the block, such as `{"epochs": "3"}`.
+        observers: Who else is told of steps and epochs.
+
+    Raises:
+        DhcError: with everything that is wrong, before the first step; or if the loss is no
+            number any more.
+    """
+    name = choose_train(source, name)
+    folder = Path(out) if out is not None else Path("runs") / name
+    chosen = target if isinstance(target, Target) else Target(target)
+    run = _open(source, name, folder, chosen, settings or {})
+    run.check_folder(resume)
+    _describe(run, source, chosen, settings or {})
+    outcome = run.train([History(folder), Events(folder), *observers], resume)
+    results = {} if outcome.signal else finish(run)
+    return Trained(folder, read_history(folder)[1], results, outcome.reason, outcome.signal)
+
+
+def finish(run: Run) -> dict[str, Evaluation]:
+    """Measures the best weights on what was not trained on, and writes both."""
+    run.load_best()
+    parts = run.job.dataset.parts
+    results = {part: evaluate(run.job, part) for part in EVALUATED if parts.get(part)}
+    write_weights(run.folder, run.job.arrays(), run.job.built.paths)
+    write_json(run.folder / RESULTS, {part: each.to_json() for part, each in results.items()})
+    return results
+
+
+def reopen(folder: str | Path) -> Run:
+    """Opens a finished run with its best weights.
+
+    Raises:
+        DhcError: if there is no run, or its data are gone.
+    """
+    path = Path(folder)
+    found = read_description(path)
+    source = load(path / PROGRAM / found.file)
+    data = Source(source.program, found.data)
+    settings = dict(each.split("=", 1) for each in found.settings)
+    run = _open(data, found.train, path, Target(found.target), settings)
+    if not (path / BEST).exists():
+        raise DhcError(Diagnostic("run", f"The run '{path}' has finished no epoch yet."))
+    run.job.restore(read_checkpoint(path / BEST).arrays)
+    return run
+
+
+def choose_train(source: Source, name: str) -> str:
+    """Returns the name of the train block meant.
+
+    Raises:
+        DhcError: if there is no such block, or none was named and there are several.
+    """
+    known = source.trains
+    if name in known:
+        return name
+    if not name and len(known) == 1:
+        return known[0]
+    listed = ", ".join(known) or "none"
+    if not name:
+        text = "Say which train is meant." if known else "The file has no train block."
+        raise DhcError(Diagnostic("no-entry", text, hints=(f"it has {listed}",)))
+    guess = did_you_mean(name, known)
+    hint = f"did you mean '{guess}'?" if guess else f"it has {listed}"
+    raise DhcError(Diagnostic("unknown-name", f"There is no train '{name}'.", hints=(hint,)))
+
+
+def _open(
+    source: Source, name: str, folder: Path, target: Target, settings: Mapping[str, str]
+) -> Run:
+    program = source.program.with_settings(name, settings) if settings else source.program
+    return open_run(program, name, source.folder, folder, target)
+
+
+def _describe(run: Run, source: Source, target: Target, settings: Mapping[str, str]) -> None:
+    sources = source.program.sources
+    given = tuple(f"{setting}={text}" for setting, text in settings.items())
+    data = str(source.folder.resolve())
+    found = Description(run.settings.name, next(iter(sources)), data, target.backend, given)
+    write_description(run.folder, found, sources)
+    write_json(run.folder / ENVIRONMENT, environment())
