@@ -11,6 +11,8 @@ from typing import Literal
 
 from dhc.frontend.values import Quantity, Record, Reference
 from dhc.metrics import METRICS as METRIC_CLASSES
+from dhc.recipe.average import AVERAGES
+from dhc.recipe.clip import CLIPS
 from dhc.recipe.optimizers import OPTIMIZERS
 from dhc.recipe.schedules import SCHEDULES
 
@@ -26,10 +28,10 @@ def _function(stub: Stub) -> Stub:
     return stub
 
 
-# ---- optimizers and schedules: each is described where it is defined
+# ---- the recipe of a training: each function is described where it is defined
 
-FUNCTIONS.update(OPTIMIZERS)
-FUNCTIONS.update(SCHEDULES)
+for _registry in (OPTIMIZERS, SCHEDULES, CLIPS, AVERAGES):
+    FUNCTIONS.update(_registry)
 
 
 # ---- data
@@ -216,7 +218,8 @@ TRAIN: dict[str, object] = {
     "folds": int | Record,
     "stop": Record,
     "accumulate": int,
-    "clip": float,
+    "clip": float | Record,
+    "average": Record,
     "checkpoint": int,
     "target": str | Reference,
     "distribute": {

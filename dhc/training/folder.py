@@ -14,7 +14,7 @@ report.html         all of it for people
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
@@ -85,9 +85,9 @@ def write_text(path: Path, text: str) -> None:
         stream.write(text.encode())
 
 
-def write_weights(folder: Path, arrays: Mapping[str, Array], paths: Sequence[str]) -> None:
+def write_weights(folder: Path, arrays: Mapping[str, Array]) -> None:
     """Writes the network's parameters as a safetensors file."""
     from safetensors.numpy import save
 
     with atomic_writer(folder / WEIGHTS) as stream:
-        stream.write(save({path: arrays[path] for path in paths}))
+        stream.write(save(dict(arrays)))

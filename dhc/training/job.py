@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -23,14 +24,22 @@ from dhc.ops.collective import BatchMean
 from dhc.ops.random import COUNTER
 from dhc.passes.bind_sizes import bind_sizes
 from dhc.passes.widen import widen
-from dhc.recipe.clip import ClipNorm
 from dhc.runtime.data.dataset import DataSet, open_dataset
 from dhc.runtime.data.sampler import Sampler
 from dhc.runtime.parameters import check_values, initial_values, read_safetensors
 from dhc.training.diagnose import first_trouble
+from dhc.training.group import Part
 from dhc.training.samples import IDENTITY, Samples, compile_pipeline
 from dhc.training.settings import TrainSettings, choose
-from dhc.training.step import LOSS, NUMBERS, Step, StepOptions, build_step
+from dhc.training.step import (
+    LOSS,
+    NUMBERS,
+    WEIGHT,
+    Step,
+    StepOptions,
+    average_path,
+    build_step,
+)
 
 
 @dataclass(frozen=True)
@@ -39,12 +48,14 @@ class Built:
 
     Attributes:
         step: The training step.
+        options: What it does.
         check: The network as it is used, with the loss: what validation runs.
         paths: The network's parameters, without moments.
         batch: The number of samples in a batch, usually a symbol.
     """
 
     step: Step
+    options: StepOptions
     check: Graph
     paths: tuple[str, ...]
     batch: Size
@@ -72,7 +83,8 @@ class TrainingJob:
         self.train: Samples = self._samples(source, "train")
         self.val = self._samples(source, "val") if self.dataset.parts.get("val") else None
         self.built = build(source, settings, self.train.types())
-        self._sampler = Sampler(len(self.train), settings.batch, settings.seed)
+        group = settings.batch * settings.accumulate
+        self._sampler = Sampler(len(self.train), group, settings.seed)
         self._workers = settings.data.workers or min(4, os.cpu_count() or 1)
         self._step = compile_graph(self.built.step.graph, target, parameters=self._start(folder))
         self._check = compile_graph(self.built.check, target)
@@ -90,7 +102,15 @@ class TrainingJob:
         return len(batch[IDENTITY])
 
     def step(self, number: int, rate: float, batch: Mapping[str, Array]) -> float:
-        return float(self._step(**self._inputs(number, rate, batch))[LOSS])
+        """Does an update; a batch of the run is a group of batches of the step."""
+        total, weights = 0.0, 0.0
+        for part, own in parts(batch, self.settings.batch):
+            found = self._step(**self._inputs(number, rate, own, part))
+            weight = float(found.get(WEIGHT, part.samples))
+            total, weights = total + float(found[LOSS]) * weight, weights + weight
+            if not math.isfinite(total):
+                return total
+        return total / weights
 
     def validate(self) -> dict[str, float]:
         if self.val is None:
@@ -108,7 +128,8 @@ class TrainingJob:
         self._step.load_parameters(arrays)
 
     def diagnose(self, batch: Mapping[str, Array]) -> str:
-        values = {**self._step.parameters(), **self._inputs(1, 0.0, batch)}
+        part = Part(self.size(batch))
+        values = {**self._step.parameters(), **self._inputs(1, 0.0, batch, part)}
         wide = {n: a.astype(np.float64) if a.dtype == np.float32 else a for n, a in values.items()}
         samples: dict[str, Size] = {str(self.built.batch): self.size(batch)}
         return first_trouble(widen(bind_sizes(self.built.step.graph, samples)), wide)
@@ -139,15 +160,18 @@ class TrainingJob:
         return mean, {name: np.concatenate(parts) for name, parts in rows.items()}
 
     def weights(self) -> dict[str, Array]:
-        """Returns the network's parameters as they are now."""
+        """Returns the network's parameters as they are used now: their averages where kept."""
         known = self._step.parameters()
-        return {path: known[path] for path in self.built.paths}
+        averages = {path: average_path(path) for path in self.built.step.averaged}
+        return {path: known[averages.get(path, path)] for path in self.built.paths}
 
     def digest(self) -> str:
         """Returns what identifies the run: its graphs, data and settings."""
         text = print_graph(self.built.step.graph, origins=False)
         names = "\n".join(sample.name for sample in self.train.samples)
-        own = f"{self.settings.seed} {self.settings.batch} {self.settings.schedule}"
+        settings = self.settings
+        own = f"{settings.seed} {settings.batch} {settings.accumulate} {settings.schedule}"
+        own += f" {settings.average}" if settings.average else ""
         return hashlib.sha256("\n".join((text, names, own)).encode()).hexdigest()
 
     # ---- parts -----------------------------------------------------------------------------------
@@ -167,10 +191,13 @@ class TrainingJob:
                 values |= check_values(own, read_safetensors(folder / self.settings.weights))
             except DhcError as problem:
                 raise problem.at(self.settings.configured.places["weights"]) from None
-        return values
+        averages = {average_path(path): values[path] for path in self.built.step.averaged}
+        return values | averages
 
-    def _inputs(self, number: int, rate: float, batch: Mapping[str, Array]) -> dict[str, Array]:
-        numbers = self.settings.optimizer.numbers(number, rate)
+    def _inputs(
+        self, number: int, rate: float, batch: Mapping[str, Array], part: Part
+    ) -> dict[str, Array]:
+        numbers = self.built.options.numbers(number, rate, part)
         values: dict[str, Array] = {}
         for label, type in self._step.inputs.items():
             if label == COUNTER:
@@ -184,6 +211,14 @@ class TrainingJob:
             else:
                 values[label] = batch[label]
         return values
+
+
+def parts(batch: Mapping[str, Array], size: int) -> Iterator[tuple[Part, dict[str, Array]]]:
+    """Yields the batches of a group, of at most `size` samples, with their places."""
+    count = len(batch[IDENTITY])
+    for first in range(0, count, size):
+        own = {name: array[first : first + size] for name, array in batch.items()}
+        yield Part(len(own[IDENTITY]), first == 0, first + size >= count), own
 
 
 def _open_data(settings: TrainSettings, folder: Path) -> DataSet:
@@ -224,8 +259,10 @@ def build(source: Source, settings: TrainSettings, types: Mapping[str, Tensor]) 
     paths = tuple(param.path for param in bound.params)
     span = settings.configured.places.get("freeze")
     frozen = choose(settings.freeze, paths, span) if settings.freeze else frozenset()
-    adjust = (ClipNorm(settings.clip),) if settings.clip is not None else ()
-    options = StepOptions(settings.optimizer, frozen, adjust)
+    adjust = (settings.clip,) if settings.clip is not None else ()
+    options = StepOptions(
+        settings.optimizer, frozen, adjust, settings.average, settings.accumulate > 1
+    )
     step = build_step(bound, {name: data[name] for name in used}, objective, options)
     mean = BatchMean()(loss) if loss.type.shape else loss
     check = replace(
@@ -234,7 +271,7 @@ def build(source: Source, settings: TrainSettings, types: Mapping[str, Tensor]) 
         inputs=(*bound.inputs, *(given[name] for name in used if name not in own)),
         outputs=(*bound.outputs, (LOSS, mean)),
     )
-    return Built(step, check, paths, batch)
+    return Built(step, options, check, paths, batch)
 
 
 def _bindings(

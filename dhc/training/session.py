@@ -90,7 +90,7 @@ def finish(run: Run) -> dict[str, Evaluation]:
     run.load_best()
     parts = run.job.dataset.parts
     results = {part: evaluate(run.job, part) for part in EVALUATED if parts.get(part)}
-    write_weights(run.folder, run.job.arrays(), run.job.built.paths)
+    write_weights(run.folder, run.job.weights())
     write_json(run.folder / RESULTS, {part: each.to_json() for part, each in results.items()})
     return results
 

@@ -5,20 +5,23 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar, get_type_hints
+from typing import get_type_hints
 
-from dhc.errors import DhcError, Diagnostic, did_you_mean
+from dhc.errors import ArgumentError, DhcError, Diagnostic, did_you_mean
 from dhc.frontend import Configured, Program
 from dhc.frontend.signature import MismatchError, convert
-from dhc.frontend.values import DefinitionValue, Instance, Interval, Record, Reference, Value, Word
+from dhc.frontend.values import DefinitionValue, Instance, Record, Reference, Value, Word
 from dhc.metrics import METRICS, Metric
+from dhc.recipe.average import AVERAGES, Ema
+from dhc.recipe.clip import CLIPS, ClipNorm, ClipValue
 from dhc.recipe.optimizers import OPTIMIZERS, Optimizer
 from dhc.recipe.schedules import SCHEDULES, Constant, Schedule
 from dhc.source import Span
+from dhc.training.registered import made
 from dhc.training.step import LOSS
 
 ROOTS = ("out", "data")
-T = TypeVar("T", Optimizer, Schedule)
+Clipping = ClipNorm | ClipValue
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,9 @@ class TrainSettings:
     seed: int
     precision: str
     checkpoint: int
-    clip: float | None
+    accumulate: int
+    clip: Clipping | None
+    average: Ema | None
     freeze: tuple[str, ...]
     weights: str
     stop: Stop
@@ -92,7 +97,7 @@ def train_settings(program: Program, name: str) -> TrainSettings:
     assert isinstance(optimizer, Record)
     model = values["model"]
     assert isinstance(model, Instance)
-    clip = values.get("clip")
+    average = values.get("average")
     metrics = _metrics(values.get("metrics", ()))
     return TrainSettings(
         name=name,
@@ -107,7 +112,9 @@ def train_settings(program: Program, name: str) -> TrainSettings:
         seed=_whole(found, "seed", 0, least=0),
         precision=_text(values.get("precision")) or "f32",
         checkpoint=_whole(found, "checkpoint", 0, least=0),
-        clip=float(clip) if isinstance(clip, (int, float)) else None,
+        accumulate=_whole(found, "accumulate", 1),
+        clip=_clip(values.get("clip"), found.places.get("clip")),
+        average=made(average, AVERAGES, "an average") if isinstance(average, Record) else None,
         freeze=_texts(values.get("freeze", ())),
         weights=_text(values.get("weights")),
         stop=_stop(values.get("stop"), [LOSS, *(m.name for m in metrics)]),
@@ -135,7 +142,7 @@ def choose(patterns: Iterable[str], paths: Iterable[str], span: Span | None) -> 
 
 # ---- parts -----------------------------------------------------------------------------------
 
-_LATER = ("init", "rename", "folds", "accumulate", "target", "distribute.mode")
+_LATER = ("init", "rename", "folds", "target", "distribute.mode")
 
 
 def _refuse_later(found: Configured) -> None:
@@ -175,43 +182,29 @@ def _data(value: Value, found: Configured) -> Data:
 
 
 def _optimizer(record: Record) -> Optimizer:
-    cls = OPTIMIZERS.get(record.name)
-    if cls is None:
-        text = f"'{record.name}' is no optimizer."
-        hints = (f"use one of {', '.join(OPTIMIZERS)}",)
-        raise DhcError(Diagnostic("type", text, record.span, "here", hints=hints))
-    rate = record.get("lr")
-    given = dict(record.arguments)
-    if isinstance(rate, Record):
-        given.pop("lr")
-    return _instance(cls, given, record)
+    scheduled = isinstance(record.get("lr"), Record)
+    return made(record, OPTIMIZERS, "an optimizer", without="lr" if scheduled else "")
 
 
 def _schedule(record: Record) -> Schedule:
     rate = record.get("lr")
-    if not isinstance(rate, Record):
-        assert isinstance(rate, (int, float))
-        return Constant(float(rate))
-    cls = SCHEDULES.get(rate.name)
-    if cls is None:
-        text = f"'{rate.name}' is no schedule."
-        hints = (f"use one of {', '.join(SCHEDULES)}",)
-        raise DhcError(Diagnostic("type", text, rate.span, "here", hints=hints))
-    return _instance(cls, dict(rate.arguments), rate)
+    if isinstance(rate, Record):
+        return made(rate, SCHEDULES, "a schedule")
+    assert isinstance(rate, (int, float))
+    return Constant(float(rate))
 
 
-def _instance(cls: type[T], given: Mapping[str, Value], record: Record) -> T:
-    """An object of a registry's class from arguments that were checked before."""
-    hints = get_type_hints(cls)
-    plain = {name: convert(_plain(value), hints[name]) for name, value in given.items()}
+def _clip(value: Value, place: Span | None) -> Clipping | None:
+    """`1.0` is a bound of the norm, as `by_norm(1.0)` is."""
+    if isinstance(value, Record):
+        return made(value, CLIPS, "a way of clipping")
+    if not isinstance(value, (int, float)):
+        return None
     try:
-        return cls(**plain)
-    except ValueError as problem:
-        raise DhcError(Diagnostic("arguments", str(problem), record.span, "here")) from None
-
-
-def _plain(value: Value) -> Value:
-    return (value.low, value.high) if isinstance(value, Interval) else value
+        return ClipNorm(float(value))
+    except ArgumentError:
+        text = f"'clip' must be above 0, not {value}."
+        raise DhcError(Diagnostic("arguments", text, place, "here")) from None
 
 
 def _metrics(value: Value) -> tuple[Measured, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -12,16 +12,20 @@ from dhc.ir.rewrite import rebuild
 from dhc.ir.size import Size
 from dhc.ir.types import Tensor
 from dhc.ops.collective import BatchMean
-from dhc.ops.compare import Equal
-from dhc.ops.elementwise import Sub, Where
+from dhc.ops.compare import And, Equal
+from dhc.ops.elementwise import Add, Mul, Sub, Where
 from dhc.passes.autodiff import differentiate
 from dhc.passes.train_mode import TrainMode
+from dhc.recipe.average import Ema
 from dhc.recipe.optimizers import Optimizer
+from dhc.training.group import Accumulated, Part, accumulate
 
-LOSS = "loss"
-NUMBERS = "optimizer."  # what the labels of the optimizer's numbers begin with
+LOSS, WEIGHT = "loss", "weight"
+NUMBERS = "optimizer."  # what the labels of the numbers of a step begin with
+AVERAGE = "average"
 
 Nodes = Mapping[str, Node]
+Updates = Sequence[tuple[str, Node]]
 
 
 class Adjust(Protocol):
@@ -39,11 +43,28 @@ class StepOptions:
         optimizer: How parameters follow their gradients.
         frozen: Paths of parameters that stay as they are.
         adjust: What happens to gradients first, in order.
+        average: The moving average that is kept of parameters and running statistics.
+        accumulate: Whether an update waits for several batches; see `dhc.training.group`.
     """
 
     optimizer: Optimizer
     frozen: frozenset[str] = frozenset()
     adjust: Sequence[Adjust] = ()
+    average: Ema | None = None
+    accumulate: bool = False
+
+    def numbers(self, step: int, rate: float, part: Part | None = None) -> dict[str, float]:
+        """Returns what changes from batch to batch, by name.
+
+        Args:
+            step: The number of the update, counted from 1.
+            rate: The learning rate.
+            part: The batch's place in its group.
+        """
+        found = self.optimizer.numbers(step, rate)
+        if self.average is not None:
+            found["average.share"] = self.average.share(step)
+        return found | ((part or Part()).numbers() if self.accumulate else {})
 
 
 @dataclass(frozen=True)
@@ -52,14 +73,17 @@ class Step:
 
     Attributes:
         graph: Takes the model's inputs, the data that the loss needs, random counters where
-            there are some, and the optimizer's numbers; gives the loss; updates its parameters.
+            there are some, and the numbers of `StepOptions`; gives the loss, and the weight of the
+            batch in its group's mean where batches make groups; updates its parameters.
         trained: Paths of the parameters that follow the loss, in the order of the model.
         idle: Paths of parameters on which the loss does not depend.
+        averaged: Paths of what a moving average is kept of.
     """
 
     graph: Graph
     trained: tuple[str, ...]
     idle: tuple[str, ...]
+    averaged: tuple[str, ...] = ()
 
 
 def build_step(
@@ -94,20 +118,24 @@ def build_step(
     if not gradients:
         text = f"The loss of '{model.name}' depends on no parameter that may change."
         raise DhcError(Diagnostic("no-gradient", text))
+    numbers = _number_inputs(options, loss)
+    group = accumulate(gradients, loss, numbers) if options.accumulate else None
+    gradients = group.gradients if group else gradients
     for adjust in options.adjust:
         gradients = adjust(values, gradients)
-    numbers, updates = _optimise(options.optimizer, values, gradients)
-    extra = [node for name, node in given.items() if name not in own]
+    updates = _optimise(options.optimizer, values, gradients, numbers)
+    averages = _average([*network.updates, *_of(gradients, updates)], numbers, options)
     graph = replace(
         network,
         name=f"{model.name}_step",
-        inputs=(*network.inputs, *extra, *numbers),
-        outputs=((LOSS, loss),),
-        updates=_guarded((*network.updates, *updates), loss),
+        inputs=(*network.inputs, *_others(given, own), *numbers.values()),
+        outputs=((LOSS, loss), *([(WEIGHT, group.weight)] if group else [])),
+        updates=_guarded(network.updates, [*updates, *averages], loss, group),
         origins={**found.origins, **network.origins},
     )
     idle = tuple(path for path in values if path not in gradients)
-    return Step(graph, tuple(gradients), idle)
+    averaged = tuple(path.removeprefix(AVERAGE + "/") for path, _ in averages)
+    return Step(graph, tuple(gradients), idle, averaged)
 
 
 def moment_path(moment: str, path: str) -> str:
@@ -115,13 +143,20 @@ def moment_path(moment: str, path: str) -> str:
     return f"{moment}/{path}"
 
 
+def average_path(path: str) -> str:
+    """Returns under which name the moving average of a parameter is kept."""
+    return f"{AVERAGE}/{path}"
+
+
+def _number_inputs(options: StepOptions, loss: Node) -> dict[str, Node]:
+    type = Tensor(loss.type.dtype, ())
+    return {name: Input(NUMBERS + name, type)() for name in options.numbers(1, 1.0)}
+
+
 def _optimise(
-    optimizer: Optimizer, values: Nodes, gradients: Nodes
-) -> tuple[tuple[Node, ...], list[tuple[str, Node]]]:
-    """The inputs with the optimizer's numbers, and the new values of parameters and moments."""
-    dtype = next(iter(gradients.values())).type.dtype
-    names = optimizer.numbers(1, 1.0)
-    numbers = {name: Input(NUMBERS + name, Tensor(dtype, ()))() for name in names}
+    optimizer: Optimizer, values: Nodes, gradients: Nodes, numbers: Nodes
+) -> list[tuple[str, Node]]:
+    """The new values of parameters and moments."""
     updates: list[tuple[str, Node]] = []
     for path, gradient in gradients.items():
         value = values[path]
@@ -133,16 +168,44 @@ def _optimise(
         new = optimizer.update(value, gradient, moments, numbers)
         updates += [(paths[name], node) for name, node in new.moments.items()]
         updates.append((path, new.value))
-    return tuple(numbers.values()), updates
+    return updates
 
 
-def _guarded(updates: Sequence[tuple[str, Node]], loss: Node) -> tuple[tuple[str, Node], ...]:
+def _of(paths: Container[str], updates: Updates) -> Updates:
+    return [(path, node) for path, node in updates if path in paths]
+
+
+def _average(updates: Updates, numbers: Nodes, options: StepOptions) -> Updates:
+    """The new values of the moving averages of what is updated."""
+    if options.average is None:
+        return []
+    found = []
+    for path, node in updates:
+        before = Param(average_path(path), node.type, trainable=False)()
+        moved = Mul()(Sub()(node, before), numbers["average.share"])
+        found.append((average_path(path), Add()(before, moved)))
+    return found
+
+
+def _guarded(
+    running: Updates, updates: Updates, loss: Node, group: Accumulated | None
+) -> tuple[tuple[str, Node], ...]:
     """Updates that leave everything as it is where the loss is no number.
 
-    So one bad batch destroys nothing, and where its loss became no number can still be found.
+    So one bad batch destroys nothing, and where its loss became no number can still be found. What
+    waits for the end of a group stays as it is before.
+
+    Args:
+        running: What changes with every batch: running statistics.
+        updates: What changes with every update.
+        loss: Decides.
+        group: The batches of an update, if there are several.
     """
     number = Equal()(Sub()(loss, loss), literal(0.0, loss.type.dtype))
-    targets = {node: path for path, node in updates}
+    often = [*running, *(group.updates if group else [])]
+    complete = And()(number, group.last) if group else number
+    conditions = {path: number for path, _ in often} | {path: complete for path, _ in updates}
+    targets = {node: path for path, node in (*often, *updates)}
     params = {}
     final: dict[Node, Node] = {}
     for node in topological(targets):
@@ -151,9 +214,10 @@ def _guarded(updates: Sequence[tuple[str, Node]], loss: Node) -> tuple[tuple[str
         new = rebuild(node, tuple(final[source] for source in node.inputs))
         if node in targets:
             path = targets[node]
-            new = Where()(number, new, params.get(path) or Param(path, node.type)())
+            old = params.get(path) or Param(path, node.type)()
+            new = Where()(conditions[path], new, old)
         final[node] = new
-    return tuple((path, final[node]) for path, node in updates)
+    return tuple((path, final[node]) for path, node in (*often, *updates))
 
 
 def _trainable(network: Graph, loss: Node, frozen: frozenset[str]) -> dict[str, Node]:
@@ -172,6 +236,11 @@ def _batch(model: Graph) -> Size:
         text = f"The model '{model.name}' takes a single number; training needs samples [N, ...]."
         raise DhcError(Diagnostic("shape-mismatch", text))
     return first[0]
+
+
+def _others(given: Nodes, own: Nodes) -> list[Node]:
+    """Data that are no inputs of the model."""
+    return [node for name, node in given.items() if name not in own]
 
 
 def _mean(loss: Node) -> Node:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from dhc.ir.graph import Array
 from dhc.runtime.checkpoint import read_checkpoint
 from dhc.runtime.reporting.records import EpochRecord, RunPlan, StepRecord
 from dhc.runtime.trainer import BEST, LAST
+from dhc.training.job import parts
 from dhc.training.run import Run
 
 OpenStripes = Callable[..., Run]  # see conftest.py
@@ -83,17 +84,25 @@ def test_workers_do_not_change_the_weights(open_stripes: OpenStripes, workers: i
     assert _same(_last(plain), _last(other))
 
 
+RECIPES: dict[str, dict[str, str]] = {
+    "plain": {},
+    "averaged in groups": {"accumulate": "2", "batch": "8", "average": "ema(0.9)"},
+}
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("step", [3, 5, 9])
 def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(
-    open_stripes: OpenStripes, step: int
+    open_stripes: OpenStripes, step: int, recipe: str
 ) -> None:
-    whole = open_stripes("whole", checkpoint="2")
+    own = {"checkpoint": "2", **RECIPES[recipe]}
+    whole = open_stripes("whole", **own)
     whole.train()
-    stopped = open_stripes("stopped", checkpoint="2")
+    stopped = open_stripes("stopped", **own)
     with pytest.raises(KeyboardInterrupt):
         stopped.train([Seen(crash=step)])
     seen = Seen()
-    open_stripes("stopped", checkpoint="2").train([seen], resume=True)
+    open_stripes("stopped", **own).train([seen], resume=True)
     assert 0 < seen.done <= step
     assert _same(_last(whole), _last(stopped))
 
@@ -155,3 +164,45 @@ def test_frozen_layers_stay(open_stripes: OpenStripes) -> None:
 def test_files_are_left_where_the_run_says(open_stripes: OpenStripes, tmp_path: Path) -> None:
     open_stripes("here", epochs="1").train()
     assert {path.name for path in (tmp_path / "here").iterdir()} >= {LAST, BEST}
+
+
+def test_a_step_of_a_run_is_an_update(open_stripes: OpenStripes) -> None:
+    """72 samples in groups of three batches of 8: three updates, whatever a batch holds."""
+    run, seen = open_stripes(epochs="1", batch="8", accumulate="3"), Seen()
+    assert run.train([seen]).state.step == 3
+    assert [record.samples for record in seen.steps] == [24, 24, 24]
+
+
+def test_a_run_stopped_within_a_group_goes_on(
+    open_stripes: OpenStripes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {"batch": "8", "accumulate": "3", "checkpoint": "1"}
+    whole = open_stripes("whole", **own)
+    whole.train()
+    stopped, done = open_stripes("stopped", **own), []
+
+    def interrupted(batch: Mapping[str, Array], size: int) -> Iterator[object]:
+        for each in parts(batch, size):
+            if len(done) == 4:  # in the second batch of the second group
+                raise KeyboardInterrupt
+            done.append(each)
+            yield each
+
+    with monkeypatch.context() as patched:
+        patched.setattr("dhc.training.job.parts", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            stopped.train()
+    open_stripes("stopped", **own).train(resume=True)
+    assert _same(_last(whole), _last(stopped))
+
+
+def test_averages_are_what_is_measured_and_written(open_stripes: OpenStripes) -> None:
+    run = open_stripes(average="ema(0.9)", epochs="2")
+    run.train()
+    arrays, used = run.job.arrays(), run.job.weights()
+    moved = [path for path in used if not np.array_equal(arrays[path], used[path])]
+    assert {"logits.conv.weight", "logits.batchnorm.mean"} <= set(moved)
+    assert all(np.array_equal(arrays[f"average/{path}"], used[path]) for path in moved)
+    plain = open_stripes("plain", epochs="2")
+    plain.train()
+    assert _same({p: arrays[p] for p in used}, {p: plain.job.arrays()[p] for p in used})

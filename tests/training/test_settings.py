@@ -58,6 +58,12 @@ MISTAKES = {
     ),
     "no epochs": ({"epochs": "0"}, "'epochs' must be at least 1"),
     "no batch": ({"batch": "0"}, "'batch' must be at least 1"),
+    "no batches for an update": ({"accumulate": "0"}, "'accumulate' must be at least 1"),
+    "a bound of gradients that is none": ({"clip": "0"}, "'clip' must be above 0"),
+    "a clipped value of none": ({"clip": "by_value(-1)"}, "'by_value' needs a bound above 0"),
+    "a way of clipping that is none": ({"clip": "ema()"}, "use one of by_norm, by_value"),
+    "an average that keeps all": ({"average": "ema(decay=1)"}, "below 1"),
+    "an average that is none": ({"average": "adam()"}, "'adam' is not an average"),
     "a freeze pattern that names nothing": (
         {"freeze": '["encoder.*"]'},
         "'encoder.*' names no parameter",
