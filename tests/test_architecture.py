@@ -117,3 +117,8 @@ def test_nothing_unpickles_or_evaluates() -> None:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 forbidden = node.func.id in ("eval", "exec")
                 assert not forbidden, f"{path.name} calls {node.func.id}"
+
+
+def test_a_plain_run_leaves_slow_tests_out(pytestconfig: pytest.Config) -> None:
+    """A marker that nothing deselects would only be a word."""
+    assert "not slow" in pytestconfig.getini("addopts")
