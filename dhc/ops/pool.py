@@ -10,9 +10,10 @@ from typing import ClassVar
 import numpy as np
 
 from dhc.ir.graph import Node
-from dhc.ir.scalar import Number, Scalar, Var, lift, reduce_over, select
-from dhc.ir.size import Size, ceil_divide
-from dhc.ir.types import Tensor
+from dhc.ir.scalar import Scalar, Var, cast, lift, maximum, minimum, reduce_over
+from dhc.ir.scalar import index as to_index
+from dhc.ir.size import Shape, Size, ceil_divide, static
+from dhc.ir.types import DType, Tensor
 from dhc.ops.base import (
     Array,
     Index,
@@ -24,6 +25,7 @@ from dhc.ops.base import (
     axis_variable,
     layer,
     op,
+    size_scalar,
 )
 from dhc.ops.conv import Ints, Padding, Pads, resolve_padding, spread
 from dhc.ops.reduce import ReduceMax, ReduceMean
@@ -44,14 +46,18 @@ class Pool(Structured):
     def infer(self, x: Tensor) -> Tensor:
         if x.rank != len(self.kernel) + 2:
             raise TypeRuleError(f"'{self.name}' needs {len(self.kernel) + 2} axes, not {x}.", 0)
+        if any(max(pads) >= kernel for pads, kernel in zip(self.pads, self.kernel, strict=True)):
+            raise TypeRuleError("Some windows would lie in the padding alone.", 0)
         spatial = [self._size(size, axis) for axis, size in enumerate(x.shape[2:])]
         return x.with_shape((*x.shape[:2], *spatial))
 
     def _size(self, size: Size, axis: int) -> Size:
+        """The number of windows; with `ceil` the last may reach out, but begins inside."""
         before, after = self.pads[axis]
-        room = size + before + after - self.kernel[axis]
-        stride = self.stride[axis]
-        return (ceil_divide(room, stride) if self.ceil else room // stride) + 1
+        kernel, stride = self.kernel[axis], self.stride[axis]
+        if not self.ceil:
+            return (size + before + after - kernel) // stride + 1
+        return ceil_divide(size + before + min(after - kernel + stride, 0), stride)
 
     def window(self, index: Index) -> tuple[tuple[Var, ...], Index]:
         taps = tuple(axis_variable(f"k{i}", k) for i, k in enumerate(self.kernel))
@@ -64,6 +70,7 @@ class Pool(Structured):
     def windows(self, x: Array, fill: float) -> Array:
         """All windows of the padded input, their axes last."""
         rank = len(self.kernel)
+        counts = [self._size(size, axis) for axis, size in enumerate(x.shape[2:])]
         extra = [
             (b, a + (s - 1 if self.ceil else 0))
             for (b, a), s in zip(self.pads, self.stride, strict=True)
@@ -72,7 +79,10 @@ class Pool(Structured):
         view = np.lib.stride_tricks.sliding_window_view(
             padded, self.kernel, axis=tuple(range(2, 2 + rank))
         )
-        return view[(slice(None), slice(None), *(slice(None, None, s) for s in self.stride))]
+        starts = [
+            slice(0, n * s, s) for n, s in zip(static(tuple(counts)), self.stride, strict=True)
+        ]
+        return view[(slice(None), slice(None), *starts)]
 
 
 @op("max_pool", onnx=Onnx("MaxPool", since=12))
@@ -101,24 +111,50 @@ class MaxPool(Pool):
 
 @op("average_pool", onnx=Onnx("AveragePool", since=11))
 class AveragePool(Pool):
-    """The mean of each window; padding counts as zeros where `count_include_pad`."""
+    """The mean of each window; padding counts as zeros where `count_include_pad`.
+
+    What a last window of `ceil` has beyond the padding never counts.
+    """
 
     count_include_pad: bool = True
 
     def element(self, out: Tensor, index: Index, x: Operand) -> Scalar:
         taps, where = self.window(index)
         total = reduce_over("sum", taps, x.padded(where, 0))
-        if self.count_include_pad:
-            return total / math.prod(self.kernel)
-        inside = reduce_over("sum", taps, _Ones(x.type).padded(where, 0))
-        return total / inside
+        return total / self.divisor(index[2:], x.type.shape[2:], out.dtype)
+
+    def divisor(self, windows: Index, sizes: Shape, dtype: DType) -> Scalar:
+        """How many places the mean over a window divides by."""
+        if self.count_include_pad and not self.ceil:
+            return lift(math.prod(self.kernel), dtype)
+        count = to_index(1)
+        for axis, (window, size) in enumerate(zip(windows, sizes, strict=True)):
+            first = window * self.stride[axis] - self.pads[axis][0]
+            low, high = self._counted(axis, size)
+            end = minimum(first + self.kernel[axis], size_scalar(high))
+            count = count * (end - maximum(first, low))
+        return cast(count, dtype)
+
+    def _counted(self, axis: int, size: Size) -> tuple[int, Size]:
+        """The places along an axis that count: those of x, perhaps with the padding."""
+        before, after = self.pads[axis] if self.count_include_pad else (0, 0)
+        return -before, size + after
 
     def numpy(self, x: Array) -> Array:
         axes = tuple(range(-len(self.kernel), 0))
         total = self.windows(x, 0).sum(axis=axes)
-        if self.count_include_pad:
-            return np.asarray(total / math.prod(self.kernel), x.dtype)
-        return np.asarray(total / self.windows(np.ones_like(x), 0).sum(axis=axes), x.dtype)
+        return np.asarray(total / self.counts(x.shape[2:]), x.dtype)
+
+    def counts(self, sizes: tuple[int, ...]) -> Array:
+        """For numpy: how many places the mean over each window divides by."""
+        total = np.ones(())
+        for axis, size in enumerate(sizes):
+            low, high = self._counted(axis, size)
+            (windows,) = static((self._size(size, axis),))
+            first = np.arange(windows) * self.stride[axis] - self.pads[axis][0]
+            ends = np.minimum(first + self.kernel[axis], high)
+            total = np.multiply.outer(total, ends - np.maximum(first, low))
+        return total
 
     def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
         from dhc.ops.pool_grad import AveragePoolGrad
@@ -130,7 +166,12 @@ class AveragePool(Pool):
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         outside = cls((3,), (2,), ((1, 1),), count_include_pad=False)
-        return [*_pool_samples(cls), sample(outside, "f32[1, 2, 7]")]
+        beyond = cls((3, 2), (2, 3), ((1, 1), (0, 1)), True, count_include_pad=False)
+        return [
+            *_pool_samples(cls),
+            sample(outside, "f32[1, 2, 7]"),
+            sample(beyond, "f32[1, 2, 6, 7]"),
+        ]
 
 
 def _pool_samples(cls: type[Pool]) -> list[Sample]:
@@ -138,18 +179,8 @@ def _pool_samples(cls: type[Pool]) -> list[Sample]:
         sample(cls((2, 2), (2, 2), ((0, 0), (0, 0))), "f32[2, 3, 4, 6]"),
         sample(cls((3, 2), (2, 1), ((1, 1), (0, 1)), True), "f32[1, 2, 6, 5]"),
         sample(cls((2, 2, 2), (2, 2, 2), ((0, 0), (1, 0), (0, 0))), "f32[1, 1, 4, 3, 2]"),
+        sample(cls((2, 2), (2, 3), ((1, 1), (0, 0)), True), "f32[1, 2, 5, 6]"),
     ]
-
-
-class _Ones(Operand):
-    """A tensor of ones that needs no memory."""
-
-    def __init__(self, type: Tensor) -> None:
-        self.type = type
-
-    def read(self, index: Index, guard: Scalar | None = None, otherwise: Number = 0) -> Scalar:
-        one, zero = lift(1, self.type.dtype), lift(otherwise, self.type.dtype)
-        return one if guard is None else select(guard, one, zero)
 
 
 def pool_window(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 
 from dhc.ir.graph import Node
-from dhc.ir.scalar import Scalar, cast, maximum, minimum, reduce_over, select
+from dhc.ir.scalar import Scalar, reduce_over, select
 from dhc.ir.scalar import index as to_index
 from dhc.ir.size import Size, static, unify
 from dhc.ir.types import Tensor
@@ -21,7 +20,6 @@ from dhc.ops.base import (
     TypeRuleError,
     axis_variable,
     op,
-    size_scalar,
 )
 from dhc.ops.conv import Pads
 from dhc.ops.pool import AveragePool
@@ -64,7 +62,6 @@ class AveragePoolGrad(Structured):
     def element(self, out: Tensor, index: Index, upstream: Operand) -> Scalar:
         offsets, windows = [], []
         covers = to_index(0).equals(0)
-        count = to_index(1)
         for axis, i in enumerate(index[2:]):
             kernel, stride, before = self.kernel[axis], self.stride[axis], self.pads[axis][0]
             offset = axis_variable(f"k{axis}", -(-kernel // stride))
@@ -73,18 +70,14 @@ class AveragePoolGrad(Structured):
             offsets.append(offset)
             windows.append(window)
             covers = covers & (i < first + kernel)
-            inside = minimum(first + kernel, size_scalar(self.size[axis])) - maximum(first, 0)
-            count = count * (kernel if self.count_include_pad else inside)
-        share = upstream.padded((*index[:2], *windows)) / cast(count, out.dtype)
+        count = self._pool().divisor(tuple(windows), self.size, out.dtype)
+        share = upstream.padded((*index[:2], *windows)) / count
         return reduce_over("sum", tuple(offsets), select(covers, share, 0))
 
     def numpy(self, upstream: Array) -> Array:
         """Adds the shares of all windows, one tap of the kernel after another."""
         size = static(self.size)
-        counts = np.asarray(math.prod(self.kernel))
-        if not self.count_include_pad:
-            windows = self._pool().windows(np.ones((1, 1, *size), upstream.dtype), 0)
-            counts = windows.sum(axis=tuple(range(-len(size), 0)))
+        shares = upstream / self._pool().counts(size)
         room = [
             max((count - 1) * s + k, before + n)
             for count, s, k, n, (before, _) in zip(
@@ -97,7 +90,7 @@ class AveragePoolGrad(Structured):
             reached = tuple(
                 slice(t, t + end + 1, s) for t, end, s in zip(tap, ends, self.stride, strict=True)
             )
-            total[(slice(None), slice(None), *reached)] += upstream / counts
+            total[(slice(None), slice(None), *reached)] += shares
         kept = [slice(b, b + n) for n, (b, _) in zip(size, self.pads, strict=True)]
         return total[(slice(None), slice(None), *kept)]
 
@@ -110,9 +103,13 @@ class AveragePoolGrad(Structured):
         uneven = cls((3, 2), (2, 1), ((1, 1), (0, 1)), (6, 5), True)
         volume = cls((2, 2, 2), (2, 2, 2), ((0, 0), (1, 0), (0, 0)), (4, 3, 2))
         outside = cls((3,), (2,), ((1, 1),), (7,), False, False)
+        dropped = cls((2, 2), (2, 3), ((1, 1), (0, 0)), (5, 6), True)
+        beyond = cls((3, 2), (2, 3), ((1, 1), (0, 1)), (6, 7), True, False)
         return [
             sample(square, "f32[2, 3, 2, 3]"),
             sample(uneven, "f32[1, 2, 4, 5]"),
             sample(volume, "f32[1, 1, 2, 2, 1]"),
             sample(outside, "f32[1, 2, 4]"),
+            sample(dropped, "f32[1, 2, 3, 2]"),
+            sample(beyond, "f32[1, 2, 4, 3]"),
         ]

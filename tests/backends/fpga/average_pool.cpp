@@ -16,16 +16,11 @@ static void k0_average_pool(float *out, const float *in0) {
                   : 0.0f);
             }
           }
-          float acc1 = 0.0f;
-          for (int k0 = 0; k0 < 2; ++k0) {
-            for (int k1 = 0; k1 < 2; ++k1) {
-#pragma HLS PIPELINE
-              const int t2 = i2 * 2 + k0 - 1;
-              const int t3 = i3 * 2 + k1 - 1;
-              acc1 = acc1 + (t2 >= 0 && t2 < 6 && t3 >= 0 && t3 < 6 ? 1.0f : 0.0f);
-            }
-          }
-          out[i0 * 32 + i1 * 16 + i2 * 4 + i3] = acc0 / acc1;
+          const int t2 = i2 * 2;
+          const int t3 = i3 * 2;
+          out[i0 * 32 + i1 * 16 + i2 * 4 + i3] = acc0
+              / (float)((min_int(t2 + 1, 6) - max_int(t2 - 1, 0))
+              * (min_int(t3 + 1, 6) - max_int(t3 - 1, 0)));
         }
       }
     }
