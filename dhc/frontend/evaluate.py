@@ -150,7 +150,7 @@ class Evaluator:
         if isinstance(value, bool):
             return value
         if isinstance(value, Node):
-            hint = "use select(condition, a, b) to choose element by element"
+            hint = "use where(condition, a, b) to choose element by element"
             raise error(
                 "type", "A condition is decided before anything runs.", span, "a tensor", hint
             )

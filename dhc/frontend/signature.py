@@ -10,7 +10,18 @@ from functools import lru_cache
 from typing import Annotated, Literal, Union, get_args, get_origin, get_type_hints
 
 from dhc.frontend.axes import axis_letters
-from dhc.frontend.values import Interval, Quantity, Record, Reference, Value, Word, describe
+from dhc.frontend.values import (
+    Builtin,
+    Interval,
+    Primitive,
+    Quantity,
+    Record,
+    Reference,
+    Stub,
+    Value,
+    Word,
+    describe,
+)
 from dhc.ir.graph import Node
 from dhc.ir.size import Expr, Size
 from dhc.ir.types import DType
@@ -185,7 +196,11 @@ def _convert_axis(value: Value, axis: AxisResolver | None) -> object:
 
 
 def _convert_word(value: Value, choices: tuple[object, ...]) -> object:
-    text = value.text if isinstance(value, Word) else value
+    text: object = value
+    if isinstance(value, Word):
+        text = value.text
+    elif isinstance(value, Primitive | Builtin | Stub):  # such as `tanh` in gelu(tanh)
+        text = value.name
     for choice in choices:
         if type(choice) is type(text) and choice == text:
             return choice

@@ -7,6 +7,7 @@ import pytest
 from dhc.errors import DhcError
 from dhc.frontend import Entry, check, load_text
 from dhc.ir.graph import Node
+from dhc.ops.activation import Gelu
 
 UNET = """
 block conv2x(c) {
@@ -248,6 +249,12 @@ def test_axis_letters(letter: str, sizes: str) -> None:
 def test_axis_letters_in_volumes() -> None:
     text = "model M() { input x: f32[N, 4, D, H, W] output y = (x, x) -> concat(axis=D) }"
     assert outputs(model(text)) == {"y": "f32[N, 4, 2 * D, H, W]"}
+
+
+@pytest.mark.parametrize("argument", ["tanh", "form=tanh", '"tanh"'])
+def test_a_word_may_be_the_name_of_an_operator(argument: str) -> None:
+    (output,) = dict(body(f"output y = x -> gelu({argument})").graph.outputs).values()
+    assert str(output.op) == str(Gelu("tanh"))
 
 
 def test_arithmetic_between_tensors_and_numbers() -> None:
