@@ -150,9 +150,9 @@ class AveragePool(Pool):
         total = np.ones(())
         for axis, size in enumerate(sizes):
             low, high = self._counted(axis, size)
-            (windows,) = static((self._size(size, axis),))
+            windows, last = static((self._size(size, axis), high))
             first = np.arange(windows) * self.stride[axis] - self.pads[axis][0]
-            ends = np.minimum(first + self.kernel[axis], high)
+            ends = np.minimum(first + self.kernel[axis], last)
             total = np.multiply.outer(total, ends - np.maximum(first, low))
         return total
 
