@@ -11,9 +11,10 @@ from dhc.api import load
 from dhc.commands.entries import choose_target
 from dhc.commands.report import print_json, print_table
 from dhc.errors import DhcError, Diagnostic
+from dhc.runtime.reporting.files import REPORT
 from dhc.runtime.reporting.progress import ShowProgress
 from dhc.training.evaluate import Evaluation, evaluate
-from dhc.training.session import choose_train, reopen, train
+from dhc.training.session import choose_train, keep_results, reopen, train
 
 INTERRUPTED = 128  # plus the signal, as shells say it
 
@@ -59,7 +60,9 @@ def evaluate_run(folder: Path, part: str, json: bool) -> int:
     """Measures the best weights of a run on a part of its data."""
     run = reopen(folder)
     parts = [part] if part else [p for p in ("val", "test") if run.job.dataset.parts.get(p)]
-    _report({part: evaluate(run.job, part) for part in parts}, json, {"folder": str(folder)})
+    results = {part: evaluate(run.job, part) for part in parts}
+    keep_results(folder, results)
+    _report(results, json, {"folder": str(folder)})
     return 0
 
 
@@ -71,7 +74,7 @@ def _report(results: Mapping[str, Evaluation], json: bool, more: Mapping[str, st
     rows = [row for part, each in results.items() for row in _rows(part, each)]
     if rows:
         print_table("The best weights", ["part", "metric", "value", "95% interval"], rows)
-    print(f"The run is in {more['folder']}")
+    print(f"The report is {Path(more['folder']) / REPORT}")
 
 
 def _rows(part: str, found: Evaluation) -> list[list[str]]:

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 
 from dhc.metrics.bootstrap import Interval, interval
 from dhc.runtime.data.dataset import Sample
+from dhc.runtime.reporting.evidence import Evidence
+from dhc.training.evidence import Gather
 from dhc.training.job import TrainingJob
 
 
@@ -33,6 +35,7 @@ class Evaluation:
         samples, groups: How many; groups are patients, slides or whatever the data set names.
         loss: The mean over the samples.
         metrics: By name.
+        evidence: What stands behind them: confusions, curves, examples.
     """
 
     part: str
@@ -40,16 +43,19 @@ class Evaluation:
     groups: int
     loss: float
     metrics: Mapping[str, Measurement]
+    evidence: Evidence = field(default_factory=Evidence)
 
     def to_json(self) -> dict[str, object]:
         """Returns plain values; None where a number is not determined."""
-        return {**asdict(self), "loss": _known(self.loss), "metrics": {
+        metrics = {
             name: {
                 **{key: _known(value) for key, value in asdict(each.interval).items()},
                 "components": {key: _known(value) for key, value in each.components.items()},
             }
             for name, each in self.metrics.items()
-        }}  # fmt: skip
+        }
+        own = {"part": self.part, "samples": self.samples, "groups": self.groups}
+        return {**own, "loss": _known(self.loss), "metrics": metrics}
 
 
 def evaluate(job: TrainingJob, part: str) -> Evaluation:
@@ -59,7 +65,8 @@ def evaluate(job: TrainingJob, part: str) -> Evaluation:
         DhcError: if the data have no such part.
     """
     samples = job.part(part)
-    loss, rows = job.measure(samples)
+    gather = Gather(job)
+    loss, rows = job.measure(samples, gather)
     groups = groups_of(samples.samples)
     found = {
         each.name: Measurement(
@@ -69,7 +76,7 @@ def evaluate(job: TrainingJob, part: str) -> Evaluation:
         for each in job.settings.metrics
     }
     count = len(set(groups)) if groups else len(samples)
-    return Evaluation(part, len(samples), count, loss, found)
+    return Evaluation(part, len(samples), count, loss, found, gather.evidence(samples))
 
 
 def groups_of(samples: Sequence[Sample]) -> list[str] | None:

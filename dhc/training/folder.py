@@ -1,13 +1,17 @@
 """The folder of a run: what was trained, on what, how it went, and what came of it.
 
 program/            the file with its imports, as they were
+resolved.dhm        the train block with all defaults
 run.json            which train of it, with what settings, and where its data are
+data.json           parts, classes and groups of the data
 environment.json    versions and the machine
+status.json         whether it has ended, and why
 history.jsonl       every step and epoch
 events.out.*        the same for TensorBoard
 last.ckpt best.ckpt checkpoints
 weights.safetensors the best weights, for `dhc run --weights`
 results.json        metrics of the best weights on each part, with intervals
+evidence.json       confusions, curves and examples behind them
 report.html         all of it for people
 """
 
@@ -15,15 +19,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from dhc.errors import DhcError, Diagnostic
 from dhc.ir.graph import Array
 from dhc.runtime.data.files import atomic_writer
+from dhc.runtime.reporting.files import DESCRIPTION, PROGRAM, WEIGHTS, write_record, write_text
 
-PROGRAM, DESCRIPTION, ENVIRONMENT = "program", "run.json", "environment.json"
-RESULTS, WEIGHTS = "results.json", "weights.safetensors"
 MAX_BYTES = 1 << 20
 
 
@@ -50,7 +53,7 @@ def write_description(folder: Path, description: Description, sources: Mapping[s
     """Writes what a run is, with copies of its sources."""
     for name, text in sources.items():
         write_text(folder / PROGRAM / PurePosixPath(name), text)
-    write_json(folder / DESCRIPTION, asdict(description))
+    write_record(folder / DESCRIPTION, description)
 
 
 def read_description(folder: Path) -> Description:
@@ -72,17 +75,6 @@ def read_description(folder: Path) -> Description:
     if PurePosixPath(found.file).name != found.file:
         raise DhcError(Diagnostic("run", f"'{path}' names a file outside of its folder."))
     return found
-
-
-def write_json(path: Path, content: object) -> None:
-    """Writes a JSON file atomically."""
-    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file atomically."""
-    with atomic_writer(path) as stream:
-        stream.write(text.encode())
 
 
 def write_weights(folder: Path, arrays: Mapping[str, Array]) -> None:

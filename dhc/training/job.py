@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,6 +40,9 @@ from dhc.training.step import (
     average_path,
     build_step,
 )
+
+Watch = Callable[[Mapping[str, Array], Mapping[str, Array]], None]
+"""Sees a batch with what the network makes of it."""
 
 
 @dataclass(frozen=True)
@@ -145,19 +148,40 @@ class TrainingJob:
         own = {"train": self.train, "val": self.val}.get(name)
         return own or self._samples(self._source, name)
 
-    def measure(self, samples: Samples) -> tuple[float, dict[str, Rows]]:
-        """Returns the mean loss over samples, and the rows of each metric."""
+    def measure(
+        self, samples: Samples, watch: Watch | None = None
+    ) -> tuple[float, dict[str, Rows]]:
+        """Returns the mean loss over samples, and the rows of each metric.
+
+        Args:
+            samples: A part of the data.
+            watch: Is called with each batch and the network's outputs.
+        """
         self._check.load_parameters(self.weights())
         sampler = Sampler(len(samples), self.settings.batch, shuffle=False)
         total, rows = 0.0, {m.name: [] for m in self.settings.metrics}  # type: ignore[var-annotated]
         for batch in samples.batches(sampler, 0, 0, self._workers):
-            inputs = {name: batch[name] for name in self._check.inputs}
-            results = self._check(**inputs)
+            results = self._outputs(batch)
+            if watch is not None:
+                watch(batch, results)
             total += float(results[LOSS]) * self.size(batch)
             for m in self.settings.metrics:
                 rows[m.name].append(m.metric.rows(results[m.prediction], batch[m.truth]))
         mean = total / max(len(samples), 1)
         return mean, {name: np.concatenate(parts) for name, parts in rows.items()}
+
+    def apply(
+        self, samples: Samples, chosen: Sequence[int]
+    ) -> Iterator[tuple[Mapping[str, Array], Mapping[str, Array]]]:
+        """Yields batches of some samples, with the network's outputs."""
+        self._check.load_parameters(self.weights())
+        size = self.settings.batch
+        plan = [np.asarray(chosen[k : k + size]) for k in range(0, len(chosen), size)]
+        for batch in samples.load(plan, 0, self._workers):
+            yield batch, self._outputs(batch)
+
+    def _outputs(self, batch: Mapping[str, Array]) -> dict[str, Array]:
+        return self._check(**{name: batch[name] for name in self._check.inputs})
 
     def weights(self) -> dict[str, Array]:
         """Returns the network's parameters as they are used now: their averages where kept."""

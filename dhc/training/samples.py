@@ -68,8 +68,10 @@ class Samples:
         self, sampler: Sampler, epoch: int, first: int, workers: int
     ) -> Iterator[dict[str, Array]]:
         """Yields batches of an epoch; `IDENTITY` holds u32 numbers of the samples."""
-        numbers = sampler.epoch(epoch, first)
-        plan = list(numbers)
+        yield from self.load(list(sampler.epoch(epoch, first)), epoch, workers)
+
+    def load(self, plan: Sequence[Array], epoch: int, workers: int) -> Iterator[dict[str, Array]]:
+        """Yields batches of the samples whose places are given, as `batches` does."""
         made = load_batches(plan, lambda index: self.prepare(index, epoch), workers)
         for own, batch in zip(plan, made, strict=True):
             names = [self._numbers[self.samples[int(k)].name] for k in own]

@@ -10,22 +10,18 @@ from dhc.api import Source, load
 from dhc.backends.base import Target
 from dhc.errors import DhcError, Diagnostic, did_you_mean
 from dhc.runtime.checkpoint import read_checkpoint
-from dhc.runtime.reporting.environment import environment
+from dhc.runtime.reporting.decode import read_record
 from dhc.runtime.reporting.events import Events
+from dhc.runtime.reporting.evidence import read_evidence, write_evidence
+from dhc.runtime.reporting.files import PROGRAM, RESULTS, write_json
 from dhc.runtime.reporting.history import History, read_history
 from dhc.runtime.reporting.records import EpochRecord, Observer
+from dhc.runtime.reporting.report.observer import Report
+from dhc.runtime.reporting.report.page import write_report
 from dhc.runtime.trainer import BEST
+from dhc.training.describe import describe_run
 from dhc.training.evaluate import Evaluation, evaluate
-from dhc.training.folder import (
-    ENVIRONMENT,
-    PROGRAM,
-    RESULTS,
-    Description,
-    read_description,
-    write_description,
-    write_json,
-    write_weights,
-)
+from dhc.training.folder import read_description, write_weights
 from dhc.training.run import Run, open_run
 
 EVALUATED = ("val", "test")
@@ -79,20 +75,31 @@ def train(
     chosen = target if isinstance(target, Target) else Target(target)
     run = _open(source, name, folder, chosen, settings or {})
     run.check_folder(resume)
-    _describe(run, source, chosen, settings or {})
-    outcome = run.train([History(folder), Events(folder), *observers], resume)
+    describe_run(run, source, chosen, settings or {})
+    kept: list[Observer] = [History(folder), Events(folder), Report(folder)]
+    outcome = run.train([*kept, *observers], resume)
     results = {} if outcome.signal else finish(run)
     return Trained(folder, read_history(folder)[1], results, outcome.reason, outcome.signal)
 
 
 def finish(run: Run) -> dict[str, Evaluation]:
-    """Measures the best weights on what was not trained on, and writes both."""
+    """Measures the best weights on what was not trained on, writes both, and the report."""
     run.load_best()
     parts = run.job.dataset.parts
     results = {part: evaluate(run.job, part) for part in EVALUATED if parts.get(part)}
     write_weights(run.folder, run.job.weights())
-    write_json(run.folder / RESULTS, {part: each.to_json() for part, each in results.items()})
+    keep_results(run.folder, results)
     return results
+
+
+def keep_results(folder: Path, results: Mapping[str, Evaluation]) -> Path:
+    """Writes what was measured on some parts, keeps that of others, and writes the report."""
+    known = read_record(folder / RESULTS, Mapping[str, object]) or {}  # type: ignore[type-abstract]
+    own = {part: each.to_json() for part, each in results.items()}
+    write_json(folder / RESULTS, {**known, **own})
+    evidence = {part: each.evidence for part, each in results.items()}
+    write_evidence(folder, {**read_evidence(folder), **evidence})
+    return write_report(folder)
 
 
 def reopen(folder: str | Path) -> Run:
@@ -138,12 +145,3 @@ def _open(
 ) -> Run:
     program = source.program.with_settings(name, settings) if settings else source.program
     return open_run(program, name, source.folder, folder, target)
-
-
-def _describe(run: Run, source: Source, target: Target, settings: Mapping[str, str]) -> None:
-    sources = source.program.sources
-    given = tuple(f"{setting}={text}" for setting, text in settings.items())
-    data = str(source.folder.resolve())
-    found = Description(run.settings.name, next(iter(sources)), data, target.backend, given)
-    write_description(run.folder, found, sources)
-    write_json(run.folder / ENVIRONMENT, environment())

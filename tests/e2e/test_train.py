@@ -72,6 +72,9 @@ def test_training_leaves_a_folder_that_explains_itself(experiment: Path, tmp_pat
     names = {path.name for path in out.iterdir()}
     assert names >= {"run.json", "environment.json", "history.jsonl", "results.json"}
     assert names >= {"last.ckpt", "best.ckpt", "weights.safetensors", "program"}
+    assert names >= {"resolved.dhm", "data.json", "evidence.json", "report.html"}
+    assert printed.splitlines()[-1] == f"The report is {out / 'report.html'}"
+    assert "Confusion matrix of logits" in (out / "report.html").read_text()
     assert (out / "program" / "nets.dhm").read_text() == NETS
     assert "numpy" in json.loads((out / "environment.json").read_text())["packages"]
 
@@ -84,7 +87,10 @@ def test_a_run_is_measured_again_after_its_file_has_changed(
     experiment.write_text("this is no program")
     again = json.loads(_run("eval", out, "--json"))
     assert again["results"] == first["results"]
+    (out / "report.html").unlink()
     assert set(json.loads(_run("eval", out, "--part", "train", "--json"))["results"]) == {"train"}
+    assert set(json.loads((out / "results.json").read_text())) == {"train", "val", "test"}
+    assert "training accuracy" in (out / "report.html").read_text()
 
 
 def test_the_weights_run(experiment: Path, tmp_path: Path) -> None:
@@ -150,6 +156,7 @@ def test_an_interrupted_run_goes_on(experiment: Path, tmp_path: Path) -> None:
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGINT
     assert "--resume" in printed
+    assert "stopped by signal 2" in (stopped / "report.html").read_text()
     _run("train", experiment, *long, "--out", stopped, "--resume")
     _run("train", experiment, *long, "--out", whole)
     assert (whole / "last.ckpt").read_bytes() == (stopped / "last.ckpt").read_bytes()
