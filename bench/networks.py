@@ -155,10 +155,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     names, peers = [case.name for case in CASES], [peer.name for peer in PEERS]
     parser = argparse.ArgumentParser(prog="python -m bench.networks", description=__doc__)
     parser.add_argument(
-        "--networks", type=_some(names), default=names, metavar="A,B", help=", ".join(names)
+        "--networks", type=some_of(names), default=names, metavar="A,B", help=", ".join(names)
     )
     parser.add_argument(
-        "--peers", type=_some(peers), default=peers, metavar="A,B", help=", ".join(peers)
+        "--peers", type=some_of(peers), default=peers, metavar="A,B", help=", ".join(peers)
     )
     parser.add_argument(
         "--threads", type=int, default=os.cpu_count() or 1, help="for each contender"
@@ -175,7 +175,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _some(known: Sequence[str]) -> Callable[[str], list[str]]:
+def some_of(known: Sequence[str]) -> Callable[[str], list[str]]:
+    """Returns what reads a list of known names from the command line."""
+
     def parse_names(text: str) -> list[str]:
         names = [name for name in text.split(",") if name]
         unknown = [name for name in names if name not in known]

@@ -101,6 +101,21 @@ def relative_error(found: Array, reference: Array) -> float:
     return float(np.max(np.abs(difference), initial=0.0)) / scale
 
 
+def relative_distance(found: Array, reference: Array) -> float:
+    """Returns the root mean square of the differences over that of the values.
+
+    Where a network jumps, at the kinks of activations and the ties of poolings, single gradients
+    may differ in any calculation; this tells how many do.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    if found.shape != reference.shape:
+        raise ValueError(f"The result is {list(found.shape)}, not {list(reference.shape)}.")
+    difference = np.subtract(found, reference, dtype=np.float64)
+    return float(np.linalg.norm(difference) / (np.linalg.norm(reference) or 1.0))
+
+
 # ---- dhc -------------------------------------------------------------------------------------
 
 

@@ -98,6 +98,28 @@ def classifier(name: str) -> nn.Module:
     return made
 
 
+def resnet18() -> nn.Module:
+    """models/resnet.dhm."""
+    return classifier("resnet18")
+
+
+def vgg16(field: int) -> nn.Module:
+    """models/vgg.dhm, whose first dense layer sees `field` x `field` places; without dropout."""
+    made: Any = _torchvision().models.vgg16(weights=None, dropout=0.0)
+    made.avgpool = nn.Identity()
+    made.classifier[0] = nn.Linear(512 * field * field, 4096)
+    result: nn.Module = made
+    return result
+
+
+def efficientnet_b0() -> nn.Module:
+    """models/efficientnet.dhm, without dropout, and without leaving out blocks."""
+    made: nn.Module = _torchvision().models.efficientnet_b0(
+        weights=None, dropout=0.0, stochastic_depth_prob=0.0
+    )
+    return made
+
+
 def settle(module: nn.Module, shape: tuple[int, ...]) -> nn.Module:
     """Gives normalisations random scales and shifts, and statistics that fit what they get.
 

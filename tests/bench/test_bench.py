@@ -161,6 +161,46 @@ def test_errors_are_relative_and_need_one_shape() -> None:
         error(np.zeros(2), np.zeros((1, 2)))
 
 
+# ---- training --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _no_torch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(script("steps"), "modules_exist", lambda: False)
+    monkeypatch.setenv("DHC_CACHE", str(tmp_path))
+
+
+@pytest.mark.usefixtures("_no_torch")
+def test_steps_take_a_batch_and_leave_dropout_out() -> None:
+    steps = script("steps")
+    for case in steps.CASES:
+        lesson = steps.build(case)
+        assert lesson.graph.inputs[0].type.shape == case.shape
+        labels = {node.op.label for node in lesson.step.graph.inputs}
+        assert labels == {"image", "truth", "optimizer.pace", "optimizer.inverse_root"}
+
+
+@pytest.mark.usefixtures("_no_torch")
+def test_a_step_is_measured_and_leaves_gradients() -> None:
+    steps, training, timing = script("steps"), script("training"), script("timing")
+    case = steps.StepCase("UNet", "unet.dhm", (1, 1, 16, 16), None, {"width": 2})
+    result = training.measure(case, training.PEERS, 1, timing.Plan(rounds=1, seconds=0, turn=0))
+    assert [row.contender for row in result.rows] == ["dhc"]
+    assert result.absent["inductor"] == "needs torch, torchvision"
+    trainee = steps.Trainee(steps.build(case), 1)
+    trainee()
+    known = trainee.program.parameters()
+    assert np.abs(known["mean/head.bias"]).max() > 0
+    shapes = [param.type.static_shape for param in trainee._lesson.graph.params]
+    assert trainee.learned().shape == (sum(int(np.prod(shape)) for shape in shapes),)
+
+
+def test_distances_tell_how_many_differ() -> None:
+    distance = script("peers").relative_distance
+    assert distance(np.array([3.0, 4.0]), np.array([3.0, 4.5])) == pytest.approx(0.5 / 29.25**0.5)
+    assert distance(np.zeros(2), np.zeros(2)) == 0
+
+
 # ---- the machine -----------------------------------------------------------------------------
 
 
