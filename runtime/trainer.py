@@ -310,6 +310,8 @@ class Trainer:
     # ---- checkpoints -----------------------------------------------------------------------------
 
     def _save(self, name: str, state: State) -> None:
+        for observer in self._observers:
+            observer.saving()
         content = {"run": asdict(state), "program": self._rules.program}
         write_checkpoint(self._folder / name, Checkpoint(self._job.arrays(), content))
 

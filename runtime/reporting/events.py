@@ -41,6 +41,8 @@ class Events:
         values = {f"train/{name}": value for name, value in record.train.items()}
         values |= {f"val/{name}": value for name, value in record.val.items()}
         self._write(event(time.time(), record.step, values))
+
+    def saving(self) -> None:
         assert self._file is not None
         self._file.flush()
 

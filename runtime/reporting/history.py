@@ -40,6 +40,8 @@ class History:
 
     def epoch(self, record: EpochRecord) -> None:
         self._write("epoch", asdict(record))
+
+    def saving(self) -> None:
         assert self._file is not None
         self._file.flush()
         os.fsync(self._file.fileno())

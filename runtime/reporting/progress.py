@@ -56,6 +56,9 @@ class ShowProgress:
         left = f"  {self._left()}" if record.epoch < self._plan.epochs else ""
         self._console.print(f"{text}{mark}{left}", soft_wrap=True)
 
+    def saving(self) -> None:
+        """Nothing to keep."""
+
     def stopped(self, why: str) -> None:
         if self._bar is not None:
             self._bar.stop()

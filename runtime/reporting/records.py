@@ -81,5 +81,8 @@ class Observer(Protocol):
     def epoch(self, record: EpochRecord) -> None:
         """An epoch is done."""
 
+    def saving(self) -> None:
+        """A checkpoint follows: what was seen must be on disk before it."""
+
     def stopped(self, reason: str) -> None:
         """The run ends."""

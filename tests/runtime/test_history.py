@@ -58,6 +58,15 @@ def test_a_torn_line_is_left_out(tmp_path: Path) -> None:
     assert [record.step for record in read_history(tmp_path)[0]] == [1, 2, 3]
 
 
+def test_what_a_checkpoint_includes_is_on_disk_before_it(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    history.started(PLAN, 0)
+    history.step(_step(1))
+    history.saving()
+    assert read_history(tmp_path)[0] == [_step(1)]
+    history.stopped("")
+
+
 def test_a_new_run_begins_a_new_history(tmp_path: Path) -> None:
     _run(History(tmp_path), 1, 4)
     _run(History(tmp_path), 1, 1)

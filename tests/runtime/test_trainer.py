@@ -97,6 +97,7 @@ class Witness:
     began: list[int] = field(default_factory=list)
     steps: list[StepRecord] = field(default_factory=list)
     epochs: list[EpochRecord] = field(default_factory=list)
+    saves: list[int] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
 
     def started(self, plan: RunPlan, done: int) -> None:
@@ -108,6 +109,9 @@ class Witness:
 
     def epoch(self, record: EpochRecord) -> None:
         self.epochs.append(record)
+
+    def saving(self) -> None:
+        self.saves.append(len(self.steps))
 
     def stopped(self, reason: str) -> None:
         self.ended.append(reason)
@@ -162,6 +166,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 # ---- a run ---------------------------------------------------------------------------------------
+
+
+def test_observers_are_told_before_each_checkpoint(tmp_path: Path) -> None:
+    seen = Witness()
+    _train(tmp_path, None, replace(RULES, epochs=1), seen)
+    every_second, best, last = [2, 4], 5, 5
+    assert seen.saves == [*every_second, best, last]
 
 
 def test_a_run_learns_and_leaves_its_checkpoints(tmp_path: Path) -> None:

@@ -39,6 +39,9 @@ class Seen:
     def epoch(self, record: EpochRecord) -> None:
         self.epochs.append(record)
 
+    def saving(self) -> None:
+        pass
+
     def stopped(self, why: str) -> None:
         self.why = why
 
