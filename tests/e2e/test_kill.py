@@ -36,6 +36,7 @@ train spots {
     checkpoint = 2
 }
 """
+COUNT = 100
 FILES = ("last.ckpt", "best.ckpt", "weights.safetensors", "results.json")
 
 
@@ -103,7 +104,7 @@ def test_a_hundred_kills_change_no_byte(experiment: Path, tmp_path: Path) -> Non
     _finish(experiment, tmp_path / "first")  # it also fills the cache of compiled programs
     whole = tmp_path / "whole"
     seconds = _finish(experiment, whole)
-    killed = list(islice(_kills(experiment, tmp_path, seconds), 100))
+    killed = list(islice(_kills(experiment, tmp_path, seconds), COUNT))
     if not (killed[-1] / "results.json").exists():
         _finish(experiment, killed[-1])
     for out in dict.fromkeys(killed):

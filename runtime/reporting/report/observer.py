@@ -34,6 +34,9 @@ class Report:
             write_report(self._folder)
             self._written = time.monotonic()
 
+    def saving(self) -> None:
+        """The history keeps what the report shows."""
+
     def stopped(self, why: str) -> None:
         old = self._status
         self._note(Status(True, why, old.epochs, old.steps_per_epoch))
