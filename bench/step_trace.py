@@ -97,8 +97,10 @@ def main() -> None:
 
     content: dict[str, Any] = {"torch": torch.__version__}
     for name, dtype, threads in (
-        ("f64", "float64", 1), ("f32, one thread", "float32", 1), ("f32, two threads", "float32", 2),
-    ):  # fmt: skip
+        ("f64", "float64", 1),
+        ("f32, one thread", "float32", 1),
+        ("f32, two threads", "float32", 2),
+    ):
         losses, values = trace(dtype, threads)
         content[name] = {
             "losses": losses,
