@@ -19,8 +19,12 @@ from dhc.errors import DhcError, Diagnostic, did_you_mean
 from dhc.ir.graph import Array
 from dhc.runtime.data.images import read_image
 
-Kind = Literal["image", "mask", "label", "labels", "number"]
+Kind = Literal["image", "mask", "map", "label", "labels", "numbers"]
+Value = Path | tuple[Path, ...] | Array | int | float
+"""What a sample has: a file, the files of an image's planes, or the value itself."""
+
 PARTS = ("train", "val", "test")
+PHANTOM = "phantom:"
 MAX_REPORTED = 20
 
 
@@ -30,12 +34,12 @@ class Sample:
 
     Attributes:
         name: What it is called within the data set; no two have the same.
-        values: A path for what must be read, or the value itself, by field.
+        values: What it has, by field.
         group: Samples that belong together, such as those of a patient.
     """
 
     name: str
-    values: Mapping[str, Path | Array | int | float]
+    values: Mapping[str, Value]
     group: str = ""
 
     def read(self) -> dict[str, Array]:
@@ -46,10 +50,10 @@ class Sample:
         """
         return {name: self._array(name, value) for name, value in self.values.items()}
 
-    def _array(self, name: str, value: Path | Array | int | float) -> Array:
-        if isinstance(value, Path):
+    def _array(self, name: str, value: Value) -> Array:
+        if isinstance(value, (Path, tuple)):
             try:
-                return read_image(value).array
+                return read_image(value).array if isinstance(value, Path) else _planes(value)
             except DhcError as error:
                 note = f"it is the {name} of the sample '{self.name}'"
                 own = [replace(each, notes=(*each.notes, note)) for each in error.diagnostics]
@@ -57,6 +61,20 @@ class Sample:
         if isinstance(value, np.ndarray):
             return value
         return np.asarray(value, np.int64 if isinstance(value, int) else np.float32)
+
+
+def _planes(paths: Sequence[Path]) -> Array:
+    """An image whose planes lie in files of their own; they become its channels.
+
+    Raises:
+        DhcError: if planes differ in size.
+    """
+    planes = [read_image(path).array for path in paths]
+    for path, plane in zip(paths, planes, strict=True):
+        if plane.shape[1:] != planes[0].shape[1:] or plane.dtype != planes[0].dtype:
+            own, first = (f"{p.dtype}{list(p.shape)}" for p in (plane, planes[0]))
+            raise _fail(f"The plane '{path.name}' is {own}, the first one {first}.")
+    return np.concatenate(planes)
 
 
 @dataclass(frozen=True)
@@ -90,27 +108,35 @@ class DataSet:
         return found
 
 
-def open_dataset(path: str | Path) -> DataSet:
+def open_dataset(path: str | Path, folder: Path = Path()) -> DataSet:
     """Opens a data set in whatever form it is in.
 
     Args:
-        path: A MedMNIST .npz file, a table `labels.csv` or the folder with one, or a folder with a
-            folder for each class, perhaps within `train`, `val` and `test`.
+        path: An .npz file such as those of MedMNIST, a YAML file of the DeepHealth toolkit, a
+            table `labels.csv` or the folder with one, or a folder with a folder for each class,
+            perhaps within `train`, `val` and `test`; or `phantom:NAME` for a data set that dhc
+            makes itself.
+        folder: Where a relative path begins.
 
     Raises:
         DhcError: with everything that is missing or does not fit, before anything is read.
     """
-    place = Path(path)
+    if str(path).startswith(PHANTOM):
+        from dhc.runtime.synthetic.catalog import open_phantom
+
+        return open_phantom(str(path).removeprefix(PHANTOM))
+    place = folder / path
     try:
         dataset = _open(place)
     except OSError as error:
         reason = f"{error.strerror or error} ({error.filename})".lower()
-        raise _fail(f"The data set '{path}' cannot be read: {reason}.") from error
+        raise _fail(f"The data set '{place}' cannot be read: {reason}.") from error
     _check(dataset, place)
     return dataset
 
 
 def _open(place: Path) -> DataSet:
+    from dhc.runtime.data.deephealth import open_deephealth
     from dhc.runtime.data.folders import open_folders
     from dhc.runtime.data.npz import open_npz
     from dhc.runtime.data.table import open_table
@@ -125,15 +151,20 @@ def _open(place: Path) -> DataSet:
     if place.is_dir():
         table = place / "labels.csv"
         return open_table(table) if table.exists() else open_folders(place)
-    opens = {".npz": open_npz, ".csv": open_table}.get(place.suffix.lower())
+    opens = {
+        ".npz": open_npz,
+        ".csv": open_table,
+        ".yml": open_deephealth,
+        ".yaml": open_deephealth,
+    }.get(place.suffix.lower())
     if opens is None or not place.is_file():
-        hint = "use an .npz or .csv file, or a folder"
+        hint = "use an .npz, .csv or .yml file, or a folder"
         raise _fail(f"'{place}' is no data set that dhc can read.", hint)
     return opens(place)
 
 
 def inside(folder: Path, relative: str) -> Path:
-    """Returns a path within a folder.
+    """Returns a path within a folder, where relative ones begin.
 
     Raises:
         ValueError: if it leads out of the folder.
@@ -143,7 +174,7 @@ def inside(folder: Path, relative: str) -> Path:
         found = (root / relative).resolve()
     except RuntimeError:
         raise ValueError(f"'{relative}' is a link to itself") from None
-    if Path(relative).is_absolute() or not found.is_relative_to(root):
+    if not found.is_relative_to(root):
         raise ValueError(f"'{relative}' leads out of the data set's folder")
     return found
 
@@ -207,14 +238,16 @@ def _check_images(dataset: DataSet, problems: Problems) -> None:
     images = [name for name, kind in dataset.fields.items() if kind == "image"]
     for part, samples in dataset.parts.items():
         for sample in samples:
-            for file in (sample.values.get(image) for image in images):
-                if not isinstance(file, Path):
-                    continue
+            for file in (file for image in images for file in _files(sample.values.get(image))):
                 other, first = owners.setdefault(file, (part, sample))
                 if other != part:
                     problems.add(f"the image '{file.name}' is in '{other}' and in '{part}'.")
                 elif first is not sample:
                     problems.add(f"'{first.name}' and '{sample.name}' are the same image.")
+
+
+def _files(value: Value | None) -> Sequence[Path]:
+    return value if isinstance(value, tuple) else [value] if isinstance(value, Path) else []
 
 
 def _check_groups(dataset: DataSet, problems: Problems) -> None:
