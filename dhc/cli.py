@@ -293,7 +293,7 @@ def cache(
     prune: Annotated[bool, typer.Option("--prune", help="Remove all entries.")] = False,
     json: Json = False,
 ) -> None:
-    """Show or empty the cache of compiled objects.
+    """Show or empty the cache of compiled objects and synthetic data sets.
 
     Example: dhc cache --prune
     """

@@ -25,7 +25,7 @@ MAX_ENTRY = 1 << 28
 _KEY_BYTES = 32
 _DIGEST_BYTES = 32
 _SUFFIX = ".entry"
-_ABANDONED = 3600.0  # seconds after which a half-written file has no writer any more
+ABANDONED = 3600.0  # seconds after which a half-written file has no writer any more
 
 log = logging.getLogger("dhc")
 
@@ -109,7 +109,7 @@ class ObjectCache:
         """Removes what processes that were killed left behind."""
         for path in self.folder.glob(".*.part"):
             with suppress(OSError):
-                if path.stat().st_mtime < time.time() - _ABANDONED:
+                if path.stat().st_mtime < time.time() - ABANDONED:
                     path.unlink()
 
     def _entries(self) -> list[tuple[float, int, Path]]:
@@ -149,9 +149,25 @@ class ObjectCache:
 
 
 def default_cache() -> ObjectCache:
-    """Returns the cache in `DHC_CACHE`, else in the place that the system has for such files."""
+    """Returns the cache in the user's folder for it."""
+    return ObjectCache(cache_folder())
+
+
+def cache_folder() -> Path:
+    """Returns `DHC_CACHE`, else the place that the system has for such files."""
     given = os.environ.get("DHC_CACHE")
-    return ObjectCache(Path(given) if given else _system_folder())
+    return Path(given) if given else _system_folder()
+
+
+def private_folder() -> Path:
+    """Returns the folder of the cache, made with access for this user only if it is not there.
+
+    Raises:
+        OSError: if it cannot be made.
+    """
+    folder = cache_folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
 
 
 def _system_folder() -> Path:

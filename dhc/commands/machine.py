@@ -7,6 +7,7 @@ from dataclasses import asdict
 from dhc.commands.report import print_json, print_table, quantity
 from dhc.doctor import examine
 from dhc.runtime.cache import default_cache
+from dhc.runtime.synthetic.catalog import clear_phantoms, kept_phantoms
 
 
 def report_machine(json: bool) -> int:
@@ -24,13 +25,17 @@ def report_machine(json: bool) -> int:
 
 
 def report_cache(prune: bool, json: bool) -> int:
-    """Shows what the cache of compiled objects holds; removes it if asked to."""
+    """Shows the compiled objects and synthetic data sets that are kept; removes them if asked."""
     cache = default_cache()
     if prune:
         cache.clear()
-    usage = cache.usage()
+        clear_phantoms()
+    usage, kept = cache.usage(), kept_phantoms()
     if json:
-        print_json({"folder": str(usage.folder), "entries": usage.entries, "bytes": usage.bytes})
-    else:
-        print(f"{usage.folder}: {usage.entries} entries, {quantity(usage.bytes, 'B')}")
+        own = {"folder": str(usage.folder), "entries": usage.entries, "bytes": usage.bytes}
+        print_json({**own, "phantoms": kept})
+        return 0
+    print(f"{usage.folder}: {usage.entries} entries, {quantity(usage.bytes, 'B')}")
+    for name, size in kept.items():
+        print(f"synthetic data set {name}: {quantity(size, 'B')}")
     return 0

@@ -73,7 +73,9 @@ def _report(results: Mapping[str, Evaluation], json: bool, more: Mapping[str, st
         return
     rows = [row for part, each in results.items() for row in _rows(part, each)]
     if rows:
-        print_table("The best weights", ["part", "metric", "value", "95% interval"], rows)
+        synthetic = any(each.synthetic for each in results.values())
+        title = "The best weights" + (", on synthetic data" if synthetic else "")
+        print_table(title, ["part", "metric", "value", "95% interval"], rows)
     print(f"The report is {Path(more['folder']) / REPORT}")
 
 

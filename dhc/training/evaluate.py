@@ -36,6 +36,7 @@ class Evaluation:
         loss: The mean over the samples.
         metrics: By name.
         evidence: What stands behind them: confusions, curves, examples.
+        synthetic: Whether the data were made by a program, so that it says nothing of patients.
     """
 
     part: str
@@ -44,6 +45,7 @@ class Evaluation:
     loss: float
     metrics: Mapping[str, Measurement]
     evidence: Evidence = field(default_factory=Evidence)
+    synthetic: bool = False
 
     def to_json(self) -> dict[str, object]:
         """Returns plain values; None where a number is not determined."""
@@ -55,7 +57,8 @@ class Evaluation:
             for name, each in self.metrics.items()
         }
         own = {"part": self.part, "samples": self.samples, "groups": self.groups}
-        return {**own, "loss": _known(self.loss), "metrics": metrics}
+        found = {**own, "synthetic": self.synthetic, "loss": _known(self.loss)}
+        return {**found, "metrics": metrics}
 
 
 def evaluate(job: TrainingJob, part: str) -> Evaluation:
@@ -76,7 +79,8 @@ def evaluate(job: TrainingJob, part: str) -> Evaluation:
         for each in job.settings.metrics
     }
     count = len(set(groups)) if groups else len(samples)
-    return Evaluation(part, len(samples), count, loss, found, gather.evidence(samples))
+    evidence, synthetic = gather.evidence(samples), job.dataset.synthetic
+    return Evaluation(part, len(samples), count, loss, found, evidence, synthetic)
 
 
 def groups_of(samples: Sequence[Sample]) -> list[str] | None:

@@ -247,7 +247,7 @@ def parts(batch: Mapping[str, Array], size: int) -> Iterator[tuple[Part, dict[st
 
 def _open_data(settings: TrainSettings, folder: Path) -> DataSet:
     try:
-        return open_dataset(folder / settings.data.path)
+        return open_dataset(settings.data.path, folder)
     except DhcError as problem:
         raise problem.at(settings.data.span) from None
 

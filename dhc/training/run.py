@@ -87,7 +87,9 @@ class Run:
         counts = {"train": len(self.job.train)}
         if self.job.val is not None:
             counts["val"] = len(self.job.val)
-        return RunPlan(self.settings.name, self.settings.epochs, self.job.steps_per_epoch, counts)
+        settings, steps = self.settings, self.job.steps_per_epoch
+        synthetic = self.job.dataset.synthetic
+        return RunPlan(settings.name, settings.epochs, steps, counts, synthetic)
 
 
 def open_run(source: Source, name: str, folder: Path, out: Path, target: Target) -> Run:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -27,7 +28,8 @@ class ShowProgress:
     def started(self, plan: RunPlan, done: int) -> None:
         self._plan, self._done = plan, done
         counts = ", ".join(f"{count} {part}" for part, count in plan.samples.items())
-        self._console.print(f"{plan.name}: {counts} samples, {plan.epochs} epochs")
+        kind = "synthetic samples" if plan.synthetic else "samples"
+        self._console.print(f"{plan.name}: {counts} {kind}, {plan.epochs} epochs")
         if self._console.is_terminal:
             text = TextColumn("{task.description}")
             self._bar = Progress(text, BarColumn(), console=self._console, transient=True)
@@ -67,6 +69,27 @@ class ShowProgress:
     def _left(self) -> str:
         steps = self._plan.epochs * self._plan.steps_per_epoch - self._done
         return f"{duration(steps * self._pace)} left"
+
+
+@contextmanager
+def show_work(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Tells a person what a command is busy with, on the error stream.
+
+    Args:
+        what: In words.
+        total: How many pieces the work has.
+
+    Yields:
+        What is to be called with the number of finished pieces.
+    """
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        console.print(f"{what} ...", soft_wrap=True)
+        yield lambda done: None
+        return
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
 
 
 def in_words(numbers: Mapping[str, float]) -> str:

@@ -15,12 +15,14 @@ class RunPlan:
         name: The train's name in its file.
         epochs, steps_per_epoch: How long it will take at most.
         samples: How many there are in each part of the data.
+        synthetic: Whether the data were made by a program.
     """
 
     name: str
     epochs: int
     steps_per_epoch: int
     samples: Mapping[str, int]
+    synthetic: bool = False
 
 
 @dataclass(frozen=True)

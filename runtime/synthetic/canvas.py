@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dhc.runtime.synthetic.draws import Draws, Field
 
@@ -73,11 +74,16 @@ def ellipse(
     """
     turned = math.radians(angle)
     x, y = grid.x - centre[0], grid.y - centre[1]
-    along = (x * math.cos(turned) + y * math.sin(turned)) / radii[0]
-    across = (y * math.cos(turned) - x * math.sin(turned)) / radii[1]
-    level = np.sqrt(along**2 + across**2)
-    slope = np.sqrt((along / radii[0]) ** 2 + (across / radii[1]) ** 2)
-    depth: Field = level * (1 - level) / np.maximum(slope, 1e-9) + (level == 0) * min(radii)
+    cosine, sine = math.cos(turned), math.sin(turned)
+    along = x * (cosine / radii[0]) + y * (sine / radii[0])
+    across = y * (cosine / radii[1]) - x * (sine / radii[1])
+    along *= along
+    across *= across
+    square = along + across
+    slope = along / radii[0] ** 2 + across / radii[1] ** 2
+    level = np.sqrt(square)
+    depth: Field = (level - square) / np.sqrt(np.maximum(slope, 1e-18))
+    depth[square == 0] = min(radii)
     return depth
 
 
@@ -105,24 +111,28 @@ def paint(image: Field, value: Field | float, cover: Field) -> None:
 def smooth_noise(draws: Draws, size: int, cells: int) -> Field:
     """Returns an [size, size] random field of deviation about 1, with `cells` bumps along a side.
 
-    Normal numbers on a coarse grid, interpolated with cubic B-splines.
+    Normal numbers on a coarse grid, interpolated with cubic B-splines along one axis and then the
+    other; four neighbours each, so that no order of summation is left to a library.
     """
-    weights = _spline_weights(size, cells)
-    return weights @ draws.normal((cells + 3, cells + 3)) @ weights.T
+    first, weights = _spline_weights(size, cells)
+    coarse = draws.normal((cells + 3, cells + 3))
+    for _ in range(2):
+        coarse = sum(weights[k][:, None] * coarse[first + k] for k in range(4)).T
+    return coarse
 
 
 @cache
-def _spline_weights(size: int, cells: int) -> Field:
-    """[size, cells + 3] cubic B-spline weights, scaled so that variance is kept on average."""
+def _spline_weights(size: int, cells: int) -> tuple[NDArray[np.int64], Field]:
+    """The first of four neighbours of each place, and their cubic B-spline weights [4, size].
+
+    Weights are scaled so that variance is kept on average.
+    """
     places = (np.arange(size) + 0.5) / size * cells
     first = np.floor(places).astype(np.int64)
     t = places - first
     pieces = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
-    weights = np.zeros((size, cells + 3))
-    for offset, piece in enumerate(pieces):
-        weights[np.arange(size), first + offset] = piece / 6
-    weights /= math.sqrt(float((weights**2).sum(axis=1).mean()))
-    return weights
+    weights = np.stack(pieces)
+    return first, weights / math.sqrt(float((weights**2).sum(axis=0).mean()))
 
 
 def filtered(image: Field, response: Field) -> Field:
