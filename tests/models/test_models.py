@@ -69,12 +69,12 @@ def head(cin: int, taps: int = 1) -> int:
     return conv(cin, 1, taps) + 1
 
 
-def unet() -> int:
+def unet(*widths: int) -> int:
     """Figure 1 of arXiv:1505.04597, with batch normalisation in place of biases."""
-    widths = [64, 128, 256, 512, 1024]
+    widths = widths or (64, 128, 256, 512, 1024)
     down = sum(double(a, b) for a, b in pairwise([1, *widths]))
     up = sum(enlarge(b, a) + double(2 * a, a) for a, b in pairwise(widths))
-    return down + up + head(64)
+    return down + up + head(widths[0])
 
 
 def unet3d() -> int:
@@ -165,6 +165,7 @@ PUBLISHED = {
     "LinkNet": linknet(),
     "DeepLabV3Plus": deeplab(),
     "SegNet": segnet(),
+    "NoduleNet": unet(8, 16, 32, 64),
 }
 
 
@@ -250,6 +251,7 @@ CASES = [
     Case("Tissue", (2, 1, 16, 24), (2, 5, 16, 24)),
     Case("UNet", (1, 1, 32, 48), (1, 1, 32, 48), {"width": 8}),
     Case("UNetAvg", (1, 3, 32, 32), (1, 2, 32, 32), {"width": 4, "channels": 3, "classes": 2}),
+    Case("NoduleNet", (2, 1, 16, 24), (2, 1, 16, 24)),
     Case("UNet3D", (1, 1, 8, 24, 16), (1, 1, 8, 24, 16), {"width": 4}),
     Case("UNetPlusPlus", (1, 1, 48, 32), (1, 1, 48, 32), {"width": 4}),
     Case("SegNet", (1, 3, 45, 35), (1, 1, 45, 35), {"width": 8}),
