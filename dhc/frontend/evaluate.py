@@ -9,7 +9,7 @@ from dhc.frontend import ast
 from dhc.frontend.arithmetic import combine, compare, is_number
 from dhc.frontend.builtins import BUILTINS, BuiltinError, BuiltinLimitError
 from dhc.frontend.fail import error, guess, listing, reported, unknown_name
-from dhc.frontend.limits import Budget, check_number
+from dhc.frontend.limits import ITEMS_IN_A_STEP, Budget, check_items, check_number
 from dhc.frontend.registry import known_names, known_words, primitive
 from dhc.frontend.scope import Lazy, Scope
 from dhc.frontend.signature import choices_of, signature_of
@@ -104,7 +104,13 @@ class Evaluator:
         return Quantity(node.value * scale, unit) if unit else node.value * scale
 
     def _list(self, node: ast.List, scope: Scope) -> Value:
-        return tuple(self.evaluate(item, scope) for item in node.items)
+        return self._made(tuple(self.evaluate(item, scope) for item in node.items), node.span)
+
+    def _made(self, value: Value, span: Span) -> Value:
+        """A value that was just computed; long lists count as more than one step."""
+        if isinstance(value, tuple):
+            self.budget.step(span, check_items(value, span) // ITEMS_IN_A_STEP)
+        return value
 
     def _tuple(self, node: ast.Tuple, scope: Scope) -> Value:
         return Bundle(tuple(self.evaluate(item, scope) for item in node.items))
@@ -143,7 +149,7 @@ class Evaluator:
             return self.tensor_operator(node.operator, (left, right), node)
         if node.operator in ("==", "!=", "<", "<=", ">", ">="):
             return compare(node.operator, left, right, node.span)
-        return combine(node.operator, left, right, node.span)
+        return self._made(combine(node.operator, left, right, node.span), node.span)
 
     def truth(self, value: Value, span: Span) -> bool:
         """A condition, which must be known at compile time."""
@@ -265,7 +271,9 @@ class Evaluator:
             raise error("arguments", message, node.span) from None
         except (OverflowError, ValueError):
             raise error("limit", "This is not a finite number.", node.span) from None
-        return check_number(result, node.span) if isinstance(result, int | float) else result
+        if isinstance(result, int | float):
+            return check_number(result, node.span)
+        return self._made(result, node.span)
 
     def _call_function(
         self, callee: FunctionValue, given: tuple[Given, ...], node: ast.Call

@@ -6,12 +6,15 @@ import math
 
 from dhc.errors import DhcError
 from dhc.frontend.fail import error
+from dhc.frontend.values import Value
 from dhc.ir.types import Tensor
 from dhc.source import Span
 
 MAX_STEPS = 300_000  # expressions evaluated for one entry of a file
 MAX_CALL_DEPTH = 64  # functions and blocks inside each other
 MAX_ITEMS = 100_000  # of a list, turns of a loop, characters of a string
+ITEMS_IN_A_STEP = 100  # of lists that are made
+MAX_MISTAKES = 100  # in names, reported for one file
 MAX_INTEGER = 2**63 - 1
 MAX_ELEMENTS = 2**40  # of one tensor
 
@@ -23,8 +26,8 @@ class Budget:
         self.steps = 0
         self.depth = 0
 
-    def step(self, span: Span) -> None:
-        self.steps += 1
+    def step(self, span: Span, count: int = 1) -> None:
+        self.steps += count
         if self.steps > MAX_STEPS:
             message = f"This file computes too long; the limit is {MAX_STEPS} steps."
             raise too_much(message, span)
@@ -48,6 +51,24 @@ def check_count(count: int, what: str, span: Span) -> None:
     """Refuses lists, strings and loops beyond `MAX_ITEMS`."""
     if count > MAX_ITEMS:
         raise too_much(f"{what} of {count} is too long; the limit is {MAX_ITEMS}.", span)
+
+
+def check_items(value: Value, span: Span) -> int:
+    """Refuses lists with more than `MAX_ITEMS` items, those of the lists inside included.
+
+    Returns:
+        How many items there are.
+    """
+    count, stack = 0, [value]
+    while stack:
+        each = stack.pop()
+        if isinstance(each, tuple):
+            count += len(each)
+            if count > MAX_ITEMS:
+                message = f"This list has too many items; the limit is {MAX_ITEMS}."
+                raise too_much(message, span)
+            stack += [item for item in each if isinstance(item, tuple)]
+    return count
 
 
 def check_shape(what: str, type: Tensor, span: Span) -> None:

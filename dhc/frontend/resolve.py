@@ -11,6 +11,7 @@ from dhc.frontend.configure import RUN_TIME_ROOTS, stub_signature
 from dhc.frontend.evaluate import CONSTANTS, unknown_argument
 from dhc.frontend.execute import assigned_names
 from dhc.frontend.fail import error, guess, unknown_name
+from dhc.frontend.limits import MAX_MISTAKES
 from dhc.frontend.registry import known_names, known_words, primitive, stage_of
 from dhc.frontend.sample import VALUE_TYPES
 from dhc.frontend.scope import Scope
@@ -35,6 +36,8 @@ class Resolver:
 
     def resolve(self, module: ast.Module) -> None:
         for item in module.items:
+            if self._is_full:
+                return
             match item:
                 case ast.Let() | ast.Share():
                     self._expression(item.value)
@@ -47,6 +50,11 @@ class Resolver:
                 case ast.Configuration():
                     self._formulas(item)
             self._local = frozenset()
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether so many names are wrong that more would only cost time."""
+        return len(self.diagnostics) >= MAX_MISTAKES
 
     def _report(self, problem: DhcError) -> None:
         for item in problem.diagnostics:
@@ -105,6 +113,8 @@ class Resolver:
     def _body(self, body: ast.Body, sequential: bool) -> None:
         previous: ast.Statement | None = None
         for statement in body.statements:
+            if self._is_full:
+                return
             both = isinstance(previous, ast.Stages) and not sequential
             if both and isinstance(statement, ast.Stages):
                 message = "Two layers stand side by side, and nothing flows from one to the other."

@@ -8,6 +8,7 @@ import pytest
 
 from dhc.errors import DhcError
 from dhc.frontend import load_text
+from dhc.frontend.limits import MAX_MISTAKES
 from dhc.frontend.values import Quantity, Value
 
 
@@ -90,6 +91,9 @@ LIMITS = {
     "filled list": "let a = fill(10^8, 0)",
     "doubled lists": "fn twice(l, n) = if n == 0 then l else twice(l + l, n - 1)\n"
     "let a = twice([1], 40)",
+    "lists in lists": "fn nest(l, n) = if n == 0 then l else nest([l, l], n - 1)\n"
+    "let a = nest([1], 60) == nest([1], 60)",
+    "filled lists in lists": "let a = fill(10^4, fill(10^4, 0))",
     "doubled strings": "fn twice(s, n) = if n == 0 then s else twice(s + s, n - 1)\n"
     'let a = twice("a", 40)',
     "power": "let a = 2 ^ (2 ^ 40)",
@@ -113,6 +117,13 @@ def test_computing_too_much_is_an_error_with_a_place(text: str) -> None:
     [diagnostic] = caught.value.diagnostics
     assert diagnostic.span is not None
     assert diagnostic.code in ("limit", "type")
+
+
+def test_so_many_mistakes_are_reported_and_no_more() -> None:
+    text = "\n".join(f"let a{i} = missing{i}" for i in range(1000))
+    with pytest.raises(DhcError) as caught:
+        load_text(text)
+    assert len(caught.value.diagnostics) == MAX_MISTAKES
 
 
 def test_values_that_depend_on_themselves() -> None:
