@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from dhc.ir.graph import Initializer, Node
 from dhc.ir.scalar import Scalar, clamp, erf, exp, lift, log, maximum, minimum, select, tanh
+from dhc.ir.types import Tensor
 from dhc.ops.base import Elements, Elementwise, LayerContext, Onnx, TypeRuleError, layer, op
 from dhc.ops.conv import int_size
 from dhc.ops.shape import Reshape
@@ -107,6 +108,11 @@ class Celu(Elementwise):
     """x where it is positive, else alpha * (exp(x / alpha) - 1) (arXiv:1704.07483)."""
 
     alpha: float = 1.0
+
+    def infer(self, *inputs: Tensor) -> Tensor:
+        if self.alpha == 0:
+            raise TypeRuleError("'celu' divides by 'alpha', which cannot be 0.")
+        return super().infer(*inputs)
 
     def scalar(self, x: Scalar) -> Scalar:
         return select(x > 0, x, self.alpha * (exp(x / self.alpha) - 1))

@@ -144,11 +144,13 @@ def int_size(size: Size) -> int:
     return size
 
 
-def spread(name: str, value: Ints, rank: int) -> tuple[int, ...]:
-    """Returns one integer for each spatial axis."""
+def spread(name: str, value: Ints, rank: int, least: int = 1) -> tuple[int, ...]:
+    """Returns one integer for each spatial axis, each of them at least `least`."""
     values = (value,) * rank if isinstance(value, int) else value
     if len(values) != rank:
         raise TypeRuleError(f"'{name}' needs one number or {rank}, not {len(values)}.")
+    if min(values) < least:
+        raise TypeRuleError(f"'{name}' must be at least {least}, not {min(values)}.")
     return values
 
 
@@ -167,7 +169,7 @@ def resolve_padding(
     if pad == "valid":
         return ((0, 0),) * len(sizes)
     if not isinstance(pad, str):
-        return tuple((p, p) for p in spread("pad", pad, len(sizes)))
+        return tuple((p, p) for p in spread("pad", pad, len(sizes), least=0))
     totals = [
         _same_total(size, (k - 1) * d + 1, s)
         for size, k, s, d in zip(sizes, kernel, stride, dilation, strict=True)

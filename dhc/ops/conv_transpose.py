@@ -167,13 +167,16 @@ def conv_transpose(
             f"into {groups} groups."
         )
     size, steps = spread("kernel", kernel, rank), spread("stride", stride, rank)
-    gaps, extra = spread("dilation", dilation, rank), spread("output_pad", output_pad, rank)
+    gaps = spread("dilation", dilation, rank)
+    extra = spread("output_pad", output_pad, rank, least=0)
+    if any(e >= max(s, d) for e, s, d in zip(extra, steps, gaps, strict=True)):
+        raise TypeRuleError("'output_pad' must be less than the stride or the dilation.")
     if pad == "same":
         spare = [(k - 1) * d + 1 - s for k, s, d in zip(size, steps, gaps, strict=True)]
         pads = tuple((max(each, 0) // 2, (max(each, 0) + 1) // 2) for each in spare)
         extra = tuple(max(-each, 0) for each in spare)
     else:
-        pads = tuple((p, p) for p in spread("pad", 0 if pad == "valid" else pad, rank))
+        pads = tuple((p, p) for p in spread("pad", 0 if pad == "valid" else pad, rank, 0))
     taps = int(np.prod(size))
     fans = Initializer(
         "he_normal", fan_in=channels // groups * taps, fan_out=filters // groups * taps

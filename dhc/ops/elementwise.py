@@ -277,6 +277,15 @@ class Clip(Arithmetic):
     low: float = -math.inf
     high: float = math.inf
 
+    def infer(self, *inputs: Tensor) -> Tensor:
+        if self.low > self.high:
+            raise TypeRuleError(f"'clip' has no values from {self.low} to {self.high}.")
+        finite = [limit for limit in (self.low, self.high) if math.isfinite(limit)]
+        whole = all(float(limit).is_integer() for limit in finite)
+        if inputs[0].dtype.is_integer and not whole:
+            raise TypeRuleError(f"'clip' needs whole limits for {inputs[0]}.")
+        return super().infer(*inputs)
+
     def scalar(self, x: Scalar) -> Scalar:
         if self.low > -math.inf:
             x = maximum(x, self._limit(self.low, x))

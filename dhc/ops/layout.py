@@ -109,6 +109,8 @@ def split(
     whole = int_size(x.type.shape[place])
     if isinstance(parts, int) and (parts < 1 or whole % parts):
         raise TypeRuleError(f"'split' cannot cut {whole} elements into {parts} equal parts.", 0)
+    if not isinstance(parts, int) and min(parts, default=0) < 1:
+        raise TypeRuleError("'split' needs parts of at least one element.", 0)
     sizes = (whole // parts,) * parts if isinstance(parts, int) else parts
     if sum(sizes) != whole:
         raise TypeRuleError(f"'split' has parts of {sum(sizes)} elements, not {whole}.", 0)

@@ -8,6 +8,7 @@ from dhc.ir.graph import Initializer, Node, literal
 from dhc.ops.base import Composite, LayerContext, Onnx, TypeRuleError, layer, op
 from dhc.ops.conv import int_size
 from dhc.ops.elementwise import Add, Div, Mul, Sqrt, Sub
+from dhc.ops.rules import require_least
 from dhc.ops.sample import Sample, sample
 from dhc.ops.shape import Reshape
 
@@ -49,6 +50,7 @@ def batchnorm(context: LayerContext, x: Node, epsilon: float = 1e-5, momentum: f
     scale, shift = context.param("scale", shape, one), context.param("bias", shape, Initializer())
     mean = context.param("mean", shape, Initializer(), trainable=False)
     variance = context.param("variance", shape, one, trainable=False)
+    require_least("batchnorm", "epsilon", epsilon, 0)
     return BatchNorm(epsilon, momentum)(x, scale, shift, mean, variance)
 
 

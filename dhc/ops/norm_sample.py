@@ -22,6 +22,7 @@ from dhc.ops.base import (
 from dhc.ops.conv import int_size
 from dhc.ops.elementwise import Add, Div, Mul, Sqrt, Sub
 from dhc.ops.reduce import ReduceMean
+from dhc.ops.rules import require_least
 from dhc.ops.sample import Range, Sample, sample
 from dhc.ops.shape import Reshape
 
@@ -166,6 +167,7 @@ def layernorm(
     """
     axes = normalised_axes("layernorm", x, (axis,) if isinstance(axis, int) else axis)
     shape = tuple(int_size(x.type.shape[each]) for each in axes) if affine else ()
+    require_least("layernorm", "epsilon", epsilon, 0)
     return LayerNorm(axes, epsilon)(x, *_weights(context, shape, affine, x.type.dtype))
 
 
@@ -175,6 +177,7 @@ def groupnorm(
 ) -> Node:
     """Normalisation over groups of channels and all of space, independent of the batch."""
     shape = (_channels("groupnorm", x),)
+    require_least("groupnorm", "epsilon", epsilon, 0)
     return GroupNorm(groups, epsilon)(x, *_weights(context, shape, affine, x.type.dtype))
 
 
@@ -184,4 +187,5 @@ def instancenorm(
 ) -> Node:
     """Normalisation of each channel over space, independent of the batch."""
     shape = (_channels("instancenorm", x),)
+    require_least("instancenorm", "epsilon", epsilon, 0)
     return InstanceNorm(epsilon)(x, *_weights(context, shape, affine, x.type.dtype))

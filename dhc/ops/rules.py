@@ -27,6 +27,12 @@ class TypeRuleError(Exception):
         self.hint = hint
 
 
+def require_least(name: str, attribute: str, value: float, least: float) -> None:
+    """Refuses a number below those that have a meaning."""
+    if value < least:
+        raise TypeRuleError(f"'{attribute}' of '{name}' must be at least {least}, not {value}.")
+
+
 def require_same_dtype(name: str, inputs: Sequence[Tensor]) -> None:
     for i, tensor in enumerate(inputs):
         if tensor.dtype is not inputs[0].dtype:

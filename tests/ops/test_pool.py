@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dhc.errors import DhcError
-from dhc.frontend import load_text
 from dhc.ops.pool import AveragePool, MaxPool
 from dhc.ops.sample import tensor
 
@@ -42,9 +40,3 @@ def test_what_lies_beyond_the_padding_never_counts(include: bool, expected: list
     """Six ones with a place of padding on both sides; the fourth window has a place beyond it."""
     pool = AveragePool((3,), (2,), ((1, 1),), True, include)
     np.testing.assert_allclose(pool.numpy(np.ones((1, 1, 6)))[0, 0], expected)
-
-
-def test_windows_in_the_padding_are_refused() -> None:
-    text = "model M() { input x: f32[1, 1, 8, 8] output y = x -> maxpool(2, pad=2) }"
-    with pytest.raises(DhcError, match="Some windows would lie in the padding alone"):
-        load_text(text).model("M")
