@@ -36,7 +36,8 @@ class Target:
     Attributes:
         backend: Name of a backend, such as `cpu`.
         threads: Workers on the CPU; 0 means one for each core.
-        precision: `f32`, or `f64` on the reference backend.
+        precision: `f32`; `f32x3` or `bf16`, see `dhc.passes.narrow_products`; or `f64` on the
+            reference backend.
         options: Further settings that only this backend knows.
     """
 
@@ -160,7 +161,7 @@ class StagedBackend(ABC):
 
     name: ClassVar[str] = ""
     options: ClassVar[Mapping[str, type]] = {}
-    precisions: ClassVar[Sequence[str]] = ("f32",)
+    precisions: ClassVar[Sequence[str]] = ("f32", "f32x3", "bf16")
 
     def __init__(self, target: Target) -> None:
         self.target = target

@@ -260,7 +260,7 @@ def bench(
     target: TargetName = "cpu",
     batch: Annotated[int, typer.Option(help="The size N.")] = 1,
     threads: Threads = 0,
-    precision: Annotated[str, typer.Option(help="f32, or f64 on reference.")] = "",
+    precision: Annotated[str, typer.Option(help="f32, f32x3, bf16; f64 on reference.")] = "",
     rounds: Annotated[int, typer.Option(help="Timed calls.")] = 20,
     shape: Shapes = None,
     set: Settings = None,

@@ -24,7 +24,8 @@ from dhc.passes.canonicalize import Canonicalize
 from dhc.passes.compose_affine import ComposeWarps
 from dhc.passes.fold_batchnorm import FoldBatchNorm
 from dhc.passes.legalise import Legalise
-from dhc.passes.manager import Hook, StartRecord, notify, run_passes
+from dhc.passes.manager import Hook, Pass, StartRecord, notify, run_passes
+from dhc.passes.narrow_products import RoundProducts, SplitProducts
 from dhc.passes.sink_scaling import SinkScaling
 from dhc.runtime.cache import default_cache
 from dhc.runtime.parameters import check_values, initial_values
@@ -41,7 +42,16 @@ COMMON_PASSES = (
     FoldBatchNorm(),
     Canonicalize(),
 )
+PRECISION_PASSES: Mapping[str, Sequence[Pass]] = {
+    "bf16": (Legalise(), RoundProducts()),
+    "f32x3": (Legalise(), SplitProducts()),
+}
 MAX_ELEMENTS = 1 << 40  # of one tensor
+
+
+def passes_for(precision: str) -> tuple[Pass, ...]:
+    """Returns the passes that all backends share, for a precision."""
+    return (*COMMON_PASSES, *PRECISION_PASSES.get(precision, ()))
 
 
 def compile_graph(
@@ -83,7 +93,7 @@ def compile_graph(
         compiled = None if hooks or wants_fresh() else _cached(static, chosen, backend)
         if compiled is None:
             make = _compile_foreign if foreign else _compile
-            compiled = make(static, backend, watching)
+            compiled = make(static, backend, watching, chosen.precision)
             _keep(static, chosen, backend, compiled)
         return Specialised(compiled.prepare, compiled.executable)
 
@@ -118,7 +128,8 @@ def export_graph(
     check_extent(static)
     backend.check(static)
     values = check_values(static.params, parameters)
-    backend.export(Exported(static, run_passes(static, COMMON_PASSES), values), Path(folder))
+    optimised = run_passes(static, passes_for(chosen.precision))
+    backend.export(Exported(static, optimised, values), Path(folder))
 
 
 def input_types(graph: Graph) -> dict[str, Tensor]:
@@ -149,12 +160,14 @@ def verify_accesses(graph: Graph) -> None:
         verify_kernel(kernel)
 
 
-def _compile_foreign(graph: Graph, backend: Backend, hooks: Sequence[Hook]) -> Compiled:
+def _compile_foreign(
+    graph: Graph, backend: Backend, hooks: Sequence[Hook], precision: str = "f32"
+) -> Compiled:
     """Compiles what no front end has checked: if anything goes wrong, the program is to blame."""
     try:
         if isinstance(backend, StagedBackend):
             verify_accesses(graph)
-        return _compile(graph, backend, hooks)
+        return _compile(graph, backend, hooks, precision)
     except DhcError:
         raise
     except Exception as error:
@@ -164,9 +177,11 @@ def _compile_foreign(graph: Graph, backend: Backend, hooks: Sequence[Hook]) -> C
         raise DhcError(Diagnostic("artifact-damaged", text, notes=notes, hints=(hint,))) from error
 
 
-def _compile(graph: Graph, backend: Backend, hooks: Sequence[Hook]) -> Compiled:
+def _compile(
+    graph: Graph, backend: Backend, hooks: Sequence[Hook], precision: str = "f32"
+) -> Compiled:
     start = time.perf_counter()
-    compiled = backend.compile(run_passes(graph, COMMON_PASSES, hooks), hooks)
+    compiled = backend.compile(run_passes(graph, passes_for(precision), hooks), hooks)
     text = "Compiling '%s' for %s took %.2f s."
     log.info(text, graph.name, backend.name, time.perf_counter() - start)
     return compiled

@@ -23,7 +23,7 @@ class ReferenceBackend:
 
     name: ClassVar[str] = "reference"
     options: ClassVar[Mapping[str, type]] = {}
-    precisions: ClassVar[Sequence[str]] = ("f32", "f64")
+    precisions: ClassVar[Sequence[str]] = ("f32", "f32x3", "bf16", "f64")
 
     def __init__(self, target: Target) -> None:
         self._wide = target.precision == "f64"

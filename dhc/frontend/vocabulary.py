@@ -18,7 +18,7 @@ from dhc.recipe.schedules import SCHEDULES
 
 Stub = Callable[..., object]
 Rate = float | Record
-Precision = Literal["f32", "f32x3", "bf16", "f16", "int8"]
+Precision = Literal["f64", "f32", "f32x3", "bf16", "f16", "int8"]
 
 FUNCTIONS: dict[str, Stub] = {}
 

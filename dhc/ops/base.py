@@ -138,6 +138,8 @@ class Operator(Op):
         inlines_producers: Whether computing an input's element where it is read costs little.
         inlines_casts: Whether at least converting it there does.
         inlines_movement: Whether finding it there, where a movement takes it from, does.
+        multiplies: Whether it sums products of elements of its first two inputs, and adds further
+            inputs; so that these two decide its precision.
     """
 
     onnx: ClassVar[Onnx | None] = None
@@ -145,6 +147,7 @@ class Operator(Op):
     inlines_producers: ClassVar[bool] = False
     inlines_casts: ClassVar[bool] = False
     inlines_movement: ClassVar[bool] = False
+    multiplies: ClassVar[bool] = False
 
     def numpy(self, *inputs: Any, **unused: Any) -> Array:
         """The reference meaning, for any float type (float64 included)."""

@@ -6,7 +6,7 @@ Layout of the operands: x is [N, C, *spatial], weights are [K, C / groups, *kern
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -47,6 +47,8 @@ class Conv(Structured):
     pads: Pads
     dilation: tuple[int, ...]
     groups: int = 1
+
+    multiplies: ClassVar[bool] = True
 
     def infer(self, x: Tensor, weight: Tensor, *bias: Tensor) -> Tensor:
         _check_channels(self, x, weight)

@@ -8,6 +8,7 @@ gradient is the transpose of one of these maps (Dumoulin and Visin, arXiv:1603.0
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -40,6 +41,8 @@ class ConvWeightGrad(Structured):
     dilation: tuple[int, ...]
     groups: int
     kernel: tuple[int, ...]
+
+    multiplies: ClassVar[bool] = True
 
     def infer(self, x: Tensor, upstream: Tensor) -> Tensor:
         if x.rank != len(self.kernel) + 2 or upstream.rank != x.rank:

@@ -6,6 +6,7 @@ Layout of the operands: x is [N, C, *spatial], weights are [C, K / groups, *kern
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -46,6 +47,8 @@ class ConvTranspose(Structured):
     output_pad: tuple[Size, ...]
     dilation: tuple[int, ...]
     groups: int = 1
+
+    multiplies: ClassVar[bool] = True
 
     def infer(self, x: Tensor, weight: Tensor, *bias: Tensor) -> Tensor:
         if x.rank not in (3, 4, 5) or weight.rank != x.rank:

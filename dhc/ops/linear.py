@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -34,6 +35,8 @@ from dhc.ops.shape import Permute, Reshape
 @op("dense", onnx=Onnx("Gemm", since=13))
 class Dense(Structured):
     """x [..., C] times weights [K, C], transposed, plus an optional bias [K]."""
+
+    multiplies: ClassVar[bool] = True
 
     def infer(self, x: Tensor, weight: Tensor, *bias: Tensor) -> Tensor:
         if x.rank < 1 or unify(x.shape[-1], weight.shape[1]) is None:
@@ -79,6 +82,8 @@ def dense(context: LayerContext, x: Node, units: int, bias: bool = True) -> Node
 @op("matmul", onnx=Onnx("MatMul", since=13))
 class MatMul(Structured):
     """The product of matrices [..., M, K] and [..., K, N]; leading axes broadcast."""
+
+    multiplies: ClassVar[bool] = True
 
     def infer(self, a: Tensor, b: Tensor) -> Tensor:
         require_same_dtype(self.name, (a, b))

@@ -17,9 +17,14 @@ log = logging.getLogger("dhc")
 
 @dataclass(frozen=True)
 class Pass:
-    """A pass is a frozen dataclass whose fields are its options. Subclasses are pure functions."""
+    """A pass is a frozen dataclass whose fields are its options. Subclasses are pure functions.
+
+    Attributes:
+        exact: Whether it keeps what the graph means; only a narrow precision does not.
+    """
 
     name: ClassVar[str] = ""
+    exact: ClassVar[bool] = True
 
     def requires(self, graph: Graph) -> None:
         """Asserts what must hold before."""
@@ -55,6 +60,7 @@ class PassRecord(Event):
     before: Graph
     after: Graph
     seconds: float
+    exact: bool = True
 
 
 @dataclass(frozen=True)
@@ -116,7 +122,7 @@ def _run_pass(one: Pass, graph: Graph) -> PassRecord:
         if not isinstance(error, DhcError):
             error.add_note(f"in the pass '{one.name}'")
         raise
-    return PassRecord(one.name, graph, result, seconds)
+    return PassRecord(one.name, graph, result, seconds, one.exact)
 
 
 def _log(record: PassRecord) -> None:

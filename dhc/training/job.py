@@ -27,6 +27,7 @@ from dhc.passes.widen import widen
 from dhc.runtime.data.dataset import DataSet, open_dataset
 from dhc.runtime.data.sampler import Sampler
 from dhc.runtime.parameters import check_values, initial_values, read_safetensors
+from dhc.targets import make_backend
 from dhc.training.diagnose import first_trouble
 from dhc.training.group import Part
 from dhc.training.samples import IDENTITY, Samples, compile_pipeline
@@ -89,6 +90,7 @@ class TrainingJob:
         group = settings.batch * settings.accumulate
         self._sampler = Sampler(len(self.train), group, settings.seed)
         self._workers = settings.data.workers or min(4, os.cpu_count() or 1)
+        target = _narrowed(target, settings)
         self._step = compile_graph(self.built.step.graph, target, parameters=self._start(folder))
         self._check = compile_graph(self.built.check, target)
 
@@ -243,6 +245,22 @@ def parts(batch: Mapping[str, Array], size: int) -> Iterator[tuple[Part, dict[st
     for first in range(0, count, size):
         own = {name: array[first : first + size] for name, array in batch.items()}
         yield Part(len(own[IDENTITY]), first == 0, first + size >= count), own
+
+
+def _narrowed(target: Target, settings: TrainSettings) -> Target:
+    """The target with the block's precision.
+
+    Raises:
+        DhcError: if its backend has no such precision.
+    """
+    if not settings.precision:
+        return target
+    chosen = replace(target, precision=settings.precision)
+    try:
+        make_backend(chosen)
+    except DhcError as problem:
+        raise problem.at(settings.configured.places["precision"]) from None
+    return chosen
 
 
 def _open_data(settings: TrainSettings, folder: Path) -> DataSet:

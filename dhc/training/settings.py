@@ -62,7 +62,10 @@ class Stop:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """A whole `train` block, evaluated; `configured` keeps the formulas."""
+    """A whole `train` block, evaluated; `configured` keeps the formulas.
+
+    What is an empty string was left out.
+    """
 
     name: str
     configured: Configured
@@ -110,7 +113,7 @@ def train_settings(program: Program, name: str) -> TrainSettings:
         epochs=_whole(found, "epochs", 1),
         batch=_whole(found, "batch", 16),
         seed=_whole(found, "seed", 0, least=0),
-        precision=_text(values.get("precision")) or "f32",
+        precision=_text(values.get("precision")),
         checkpoint=_whole(found, "checkpoint", 0, least=0),
         accumulate=_whole(found, "accumulate", 1),
         clip=_clip(values.get("clip"), found.places.get("clip")),
@@ -152,10 +155,6 @@ def _refuse_later(found: Configured) -> None:
         if name in _LATER or name.startswith("distribute"):
             text = f"'{name}' does not work yet."
             problems.append(Diagnostic("not-yet", text, span, "here", hints=("leave it out",)))
-    precision = found.values.get("precision")
-    if isinstance(precision, Word) and precision.text != "f32":
-        text = f"Training in {precision.text} does not work yet; f32 does."
-        problems.append(Diagnostic("not-yet", text, found.places["precision"], "here"))
     if problems:
         raise DhcError(problems)
 

@@ -64,6 +64,14 @@ def test_it_learns(open_stripes: OpenStripes) -> None:
     assert seen.epochs[-1].val["loss"] < 0.5 * seen.epochs[0].train["loss"]
 
 
+@pytest.mark.parametrize("precision", ["bf16", "f32x3"])
+def test_it_learns_in_narrow_precision(open_stripes: OpenStripes, precision: str) -> None:
+    run, seen = open_stripes(epochs="8", precision=precision), Seen()
+    run.train([seen])
+    assert seen.epochs[-1].val["auc"] > 0.95
+    assert all(array.dtype == np.float32 for array in run.job.weights().values())
+
+
 def test_the_same_file_gives_the_same_weights(open_stripes: OpenStripes) -> None:
     first, second = open_stripes("first"), open_stripes("second")
     first.train()

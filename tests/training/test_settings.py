@@ -82,7 +82,10 @@ MISTAKES = {
     ),
     "weights that are not there": ({"weights": '"none.safetensors"'}, "none.safetensors"),
     "a setting that does not exist": ({"epoch": "3"}, "did you mean 'epochs'?"),
-    "a precision that does not work yet": ({"precision": "bf16"}, "does not work yet"),
+    "a precision that the target has not": (
+        {"precision": "f16"},
+        "no precision 'f16'",
+    ),
 }
 
 
