@@ -54,6 +54,7 @@ ALLOWED: dict[str, set[str]] = {
         "recipe",
         "runtime",
         "source",
+        "targets",
     },
 }
 
