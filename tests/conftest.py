@@ -19,6 +19,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips what needs a GPU where there is none."""
+    waiting = [item for item in items if item.get_closest_marker("gpu")]
+    if waiting and not _has_gpu():
+        for item in waiting:
+            item.add_marker(pytest.mark.skip(reason="there is no NVIDIA GPU, or no CuPy"))
+
+
+def _has_gpu() -> bool:
+    try:
+        import cupy
+    except ImportError:
+        return False
+    return bool(cupy.cuda.is_available())
+
+
 @pytest.fixture
 def check_golden(request: pytest.FixtureRequest) -> CheckGolden:
     """Compares text with a golden file, or writes the file with `--update-golden`."""

@@ -30,9 +30,13 @@ BACKENDS = {
     "cpu": Target("cpu"),
     "opencl": Target("opencl"),
     "cuda": Target("cuda", options={"device": "shim"}),
+    "gpu": Target("cuda"),
     "fpga": Target("fpga"),
     "numba": Target("cpu", options={"engine": "numba"}),
 }
+each_backend = pytest.mark.parametrize(
+    "backend", [pytest.param(name, marks=[pytest.mark.gpu] * (name == "gpu")) for name in BACKENDS]
+)
 BATCH = 40  # samples in one graph: few compilations, and failures that are still easy to place
 
 
@@ -199,7 +203,7 @@ def _results(backend: str, first: str) -> dict[str, Array]:
     return program(**arrays)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_backend
 @each_sample
 def test_backend_agrees_with_numpy(backend: str, name: str) -> None:
     first = next(batch[0] for batch in _batches() if name in batch)

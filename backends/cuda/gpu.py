@@ -58,13 +58,14 @@ class GpuExecutable:
         self._weights: dict[str, cupy.ndarray] = {}
 
     def load(self, weights: Mapping[str, Array]) -> None:
-        """Uploads the weights."""
+        """Uploads the weights; calls have streams of their own, so this waits for the end."""
         import cupy
 
         self._weights = {
             slot.name: cupy.asarray(as_slot(slot, weights[weight_of(slot, list(weights))]))
             for slot in self._plan.by_role("weight")
         }
+        cupy.cuda.get_current_stream().synchronize()
 
     def read(self, labels: Sequence[str]) -> dict[str, Array]:
         """Downloads weights."""

@@ -21,6 +21,7 @@ BACKENDS = {
     "numba": Target("cpu", options={"engine": "numba"}),
     "opencl": Target("opencl"),
     "cuda": Target("cuda", options={"device": "shim"}),
+    "gpu": Target("cuda"),
     "fpga": Target("fpga"),
 }
 FLOATS = (DType.F32, DType.F64)
@@ -129,7 +130,7 @@ def _marked() -> Iterator[object]:
     """Yields backends with element types; where compilers take long, some types in every run."""
     for backend in BACKENDS:
         for dtype in (DType.BOOL, *INTEGERS, *FLOATS):
-            marks = []
+            marks = [pytest.mark.gpu] if backend == "gpu" else []
             if backend in ("numba", "opencl") and dtype not in OFTEN:
                 marks.append(pytest.mark.slow)
             yield pytest.param(backend, dtype, marks=marks, id=f"{backend}-{dtype}")

@@ -345,7 +345,7 @@ def runs() -> list[object]:
         )
         for case in CASES
         for backend in BOTH
-    ]
+    ] + [pytest.param(case, "cuda", id=f"{case.name}-gpu", marks=pytest.mark.gpu) for case in CASES]
 
 
 @pytest.mark.parametrize(("case", "backend"), runs())
