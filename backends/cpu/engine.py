@@ -30,18 +30,20 @@ class LlvmEngine(StagedBackend):
         self._isa = host_isa(str(target.options.get("isa", "")))
 
     def passes(self) -> Sequence[Pass]:
+        from dhc.backends.cpu.keep import KeepPacked
         from dhc.backends.cpu.packing import PackWeights
         from dhc.passes.legalise import Legalise
 
-        return (Legalise(), PackWeights(self._isa))
+        return (Legalise(), PackWeights(self._isa), KeepPacked())
 
     def fusion(self) -> Sequence[Pass]:
+        from dhc.backends.cpu.keep import Keep, Kept
         from dhc.backends.cpu.layout import CopyEdges
         from dhc.backends.cpu.weight_grad import PackedWeightGrad
         from dhc.ops.shape import Concat
         from dhc.passes.fuse import Fuse
 
-        return (Fuse(alone=frozenset({Concat, PackedWeightGrad})), CopyEdges())
+        return (Fuse(alone=frozenset({Concat, PackedWeightGrad, Keep, Kept})), CopyEdges())
 
     def plan(self, graph: Graph) -> Plan:
         from dhc.backends.cpu.planner import make_cpu_plan

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from dhc.backends.base import expect_input
+from dhc.backends.cpu.blocks import pack, unpack
 from dhc.backends.cpu.calling import FIRST_ARRAY, barrier_bytes
 from dhc.backends.cpu.interface import Interface, Port
 from dhc.backends.cpu.jit import Code
@@ -50,10 +51,11 @@ class CpuExecutable:
 
     def read(self, labels: Sequence[str]) -> dict[str, Array]:
         ports = {port.label: port for port in self.interface.weights}
-        return {
-            label: np.array(_view(self._block[ports[label].start :], ports[label]))
-            for label in labels
-        }
+        return {label: self._read(ports[label]) for label in labels}
+
+    def _read(self, port: Port) -> Array:
+        found = _view(self._block[port.start :], port)
+        return np.array(unpack(found, port.filters) if port.filters else found, order="C")
 
     def adopt(self, memory: Bytes, size: int) -> bool:
         """Takes memory that holds all weights as they must lie, `size` bytes and then slack.
@@ -155,8 +157,9 @@ def _aligned(size: int) -> int:
 
 
 def _write(memory: Bytes, port: Port, value: Array) -> None:
-    """Copies a weight into memory as its strides say."""
-    _view(memory, port)[...] = value
+    """Copies a weight into memory as its strides say, packed if it is kept so."""
+    block = port.type.static_shape[-1] if port.filters else 0
+    _view(memory, port)[...] = pack(value, block) if block else value
 
 
 def _view(memory: Bytes, port: Port) -> Array:

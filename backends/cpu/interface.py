@@ -26,6 +26,7 @@ class Port:
         start: Bytes before the first element of the storage; 0 for the callers' arrays.
         offset: Elements of the storage before logical element 0.
         size: Elements of the whole storage.
+        filters: For weights that are kept packed, their output channels; else 0.
     """
 
     label: str
@@ -34,6 +35,7 @@ class Port:
     start: int
     offset: int
     size: int
+    filters: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ def interface_of(plan: Plan) -> Interface:
 
 def _port(slot: Slot, start: int) -> Port:
     strides = tuple(stride for stride in slot.buffer.strides if isinstance(stride, int))
-    return Port(slot.label, slot.type, strides, start, slot.offset, slot.size)
+    filters = slot.logical.static_shape[0] if slot.logical is not None else 0
+    return Port(slot.label, slot.type, strides, start, slot.offset, slot.size, filters)
 
 
 def interface_to_json(interface: Interface) -> str:
@@ -107,6 +110,7 @@ def _to_json(port: Port) -> Mapping[str, object]:
         "start": port.start,
         "offset": port.offset,
         "size": port.size,
+        "filters": port.filters,
     }
 
 
@@ -118,4 +122,5 @@ def _from_json(found: Mapping[str, Any]) -> Port:
         found["start"],
         found["offset"],
         found["size"],
+        found["filters"],
     )

@@ -11,8 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
+from dhc.backends.cpu.blocks import pack, unpack
 from dhc.backends.cpu.features import Isa
 from dhc.backends.cpu.transposed import PackTransposed, packable, packed_transpose
 from dhc.ir.graph import Graph, Node
@@ -45,18 +44,7 @@ class Pack(Structured):
         return inputs[0].padded((block * self.block + lane, channel, *taps))
 
     def numpy(self, weight: Array) -> Array:
-        filters = weight.shape[0]
-        blocks = -(-filters // self.block)
-        padded = np.zeros((blocks * self.block, *weight.shape[1:]), weight.dtype)
-        padded[:filters] = weight
-        split = padded.reshape(blocks, self.block, *weight.shape[1:])
-        return np.ascontiguousarray(np.moveaxis(split, (1, 2), (-1, -2)))
-
-
-def unpack(packed: Array, filters: int) -> Array:
-    """The inverse of `Pack`."""
-    split = np.moveaxis(packed, (-1, -2), (1, 2))
-    return split.reshape(-1, *split.shape[2:])[:filters]
+        return pack(weight, self.block)
 
 
 @op("cpu_conv")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dhc.backends.cpu.features import Isa
+from dhc.backends.cpu.keep import PackedParam, as_packed
 from dhc.backends.cpu.kernels.halo import HaloKernel
 from dhc.backends.cpu.kernels.match import native_kernel
 from dhc.backends.cpu.layout import (
@@ -28,7 +29,7 @@ from dhc.ops.shape import Copy
 
 def make_cpu_plan(graph: Graph, isa: Isa) -> Plan:
     """Returns the plan of a fused graph with static sizes."""
-    return _Planner(results_are_computed(graph), isa).plan()
+    return _Planner(results_are_computed(as_packed(graph)), isa).plan()
 
 
 class _Planner:
@@ -82,8 +83,10 @@ class _Planner:
                 slot = _dense(f"in_{identifier(label)}", label, node, "input")
                 return _by_pixels(slot) if self._is_picture(node) else slot
             case Param(label) | Constant(label):
-                buffer, size = weight_buffer(node, f"w{number}", self._readers.get(node, []))
-                return Slot(f"w{number}", label, node.type, "weight", buffer, size=size)
+                name = f"w{number}"
+                buffer, size = weight_buffer(node, name, self._readers.get(node, []))
+                logical = node.op.logical if isinstance(node.op, PackedParam) else None
+                return Slot(name, label, node.type, "weight", buffer, size=size, logical=logical)
         if output is not None:
             return _dense(f"out_{identifier(output)}", output, node, "output")
         if node not in self._layout.images:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
+from dhc.backends.cpu.blocks import unpack
 from dhc.backends.cpu.features import Isa
-from dhc.backends.cpu.packing import Pack, unpack, vectors_per_block
+from dhc.backends.cpu.packing import Pack, vectors_per_block
 from dhc.ir.graph import Node
 from dhc.ir.scalar import Scalar, reduce_over
 from dhc.ir.types import Tensor

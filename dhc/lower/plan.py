@@ -30,6 +30,7 @@ class Slot:
         size: Elements of the whole storage, halo included; 0 where the shape is known at run time.
         arena: For temporaries the first byte in the arena; -1 otherwise.
         within: The slot whose storage this one shares, for slices of larger tensors.
+        logical: For weights that are kept in another form, the type that callers know.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Slot:
     size: int = 0
     arena: int = -1
     within: str = ""
+    logical: Tensor | None = None
 
 
 class Launchable(Protocol):

@@ -106,8 +106,8 @@ def _goes_with(node: Node, last: Node) -> bool:
 def is_pointwise(node: Node) -> bool:
     """Whether each element of a node is computed from elements in its own place."""
     if isinstance(node.op, Region):
-        return all(_is_elementwise(p) for p in topological(node.op.body.roots) if p.inputs)
-    return _is_elementwise(node) and not any(isinstance(s.op, Literal_) for s in node.inputs)
+        return all(is_elementwise(p) for p in topological(node.op.body.roots) if p.inputs)
+    return is_elementwise(node) and not any(isinstance(s.op, Literal_) for s in node.inputs)
 
 
 def reads_own_elements(node: Node, param: Node) -> bool:
@@ -119,7 +119,8 @@ def reads_own_elements(node: Node, param: Node) -> bool:
     return is_pointwise(node)
 
 
-def _is_elementwise(node: Node) -> bool:
+def is_elementwise(node: Node) -> bool:
+    """Whether a node is one elementwise operator."""
     return isinstance(node.op, Operator) and node.op.kind == "elementwise"
 
 
