@@ -254,6 +254,26 @@ def evaluate(
 
 
 @app.command()
+def kpi(
+    runs: Annotated[
+        list[Path] | None, typer.Argument(help="Folders of runs or studies; else those in runs.")
+    ] = None,
+    declare: Annotated[
+        list[str] | None,
+        typer.Option("--declare", help="Note a time: pipeline=, design= or deployment=2h30min."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show how long development took: toppi, totm, ttmip, each measured, declared or unknown.
+
+    Example: dhc kpi runs/first --declare design=2h
+    """
+    from dhc.commands.kpi import report_indicators
+
+    _finish(report_indicators(runs or [], declare or [], json))
+
+
+@app.command()
 def bench(
     file: Annotated[Path, typer.Argument(help="A .dhm program or a .dhx artifact.")],
     entry: Entry = "",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dhc.api import load
 from dhc.commands.entries import choose_target
+from dhc.commands.kpi import print_indicators
 from dhc.commands.report import print_json, print_table
 from dhc.errors import DhcError, Diagnostic
 from dhc.runtime.reporting.files import REPORT
@@ -53,6 +54,9 @@ def train_entry(file: Path, name: str, options: TrainOptions) -> int:
         print(f"Go on with: dhc train {file} {name} --out {found.folder} --resume")
         return INTERRUPTED + found.signal
     _report(found.results, options.json, {"folder": str(found.folder), "reason": found.reason})
+    if not options.json:
+        print_indicators([found.folder])
+        _show_report(found.folder)
     return 0
 
 
@@ -63,6 +67,8 @@ def evaluate_run(folder: Path, part: str, json: bool) -> int:
     results = {part: evaluate(run.job, part) for part in parts}
     keep_results(folder, results)
     _report(results, json, {"folder": str(folder)})
+    if not json:
+        _show_report(folder)
     return 0
 
 
@@ -76,7 +82,10 @@ def _report(results: Mapping[str, Evaluation], json: bool, more: Mapping[str, st
         synthetic = any(each.synthetic for each in results.values())
         title = "The best weights" + (", on synthetic data" if synthetic else "")
         print_table(title, ["part", "metric", "value", "95% interval"], rows)
-    print(f"The report is {Path(more['folder']) / REPORT}")
+
+
+def _show_report(folder: Path) -> None:
+    print(f"The report is {folder / REPORT}")
 
 
 def _rows(part: str, found: Evaluation) -> list[list[str]]:

@@ -68,6 +68,8 @@ class Built:
 class TrainingJob:
     """Everything that a run does; see `dhc.runtime.trainer.Job`.
 
+    `opened` holds the parts of the data that have been asked for.
+
     Args:
         source: The file's program.
         settings: What its train block says.
@@ -84,8 +86,9 @@ class TrainingJob:
         self.settings = settings
         self._source = source
         self.dataset = _open_data(settings, folder)
-        self.train: Samples = self._samples(source, "train")
-        self.val = self._samples(source, "val") if self.dataset.parts.get("val") else None
+        self.opened: dict[str, Samples] = {}
+        self.train = self.part("train")
+        self.val = self.part("val") if self.dataset.parts.get("val") else None
         self.built = build(source, settings, self.train.types())
         group = settings.batch * settings.accumulate
         self._sampler = Sampler(len(self.train), group, settings.seed)
@@ -147,8 +150,9 @@ class TrainingJob:
         Raises:
             DhcError: if the data have no such part.
         """
-        own = {"train": self.train, "val": self.val}.get(name)
-        return own or self._samples(self._source, name)
+        if name not in self.opened:
+            self.opened[name] = self._samples(self._source, name)
+        return self.opened[name]
 
     def measure(
         self, samples: Samples, watch: Watch | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from dhc.driver import compile_graph
 from dhc.errors import ArgumentError, DhcError, Diagnostic
 from dhc.frontend import Program as Source
 from dhc.ir.graph import Array, Input
+from dhc.ir.text import graph_digest
 from dhc.ir.types import DType, Tensor, dtype_of
 from dhc.ops.random import COUNTER
 from dhc.runtime.data.dataset import DataSet, Kind, Sample
@@ -26,10 +28,15 @@ _PICTURES: tuple[Kind, ...] = ("image", "mask")
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A compiled pipeline: one sample in, one sample out."""
+    """A compiled pipeline: one sample in, one sample out.
+
+    Attributes:
+        digest: Of its graph.
+    """
 
     name: str
     program: Program
+    digest: str
 
 
 class Samples:
@@ -48,9 +55,23 @@ class Samples:
         self._pipeline = pipeline
         self._seed = seed
         self._numbers = {sample.name: _number(sample.name) for sample in self.samples}
+        self._seconds: dict[int, float] = {}
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    @property
+    def digest(self) -> str:
+        """What identifies the pipeline; nothing without one."""
+        return self._pipeline.digest if self._pipeline else ""
+
+    @property
+    def seconds(self) -> float | None:
+        """What reading and preparing every sample once took; None until all have been loaded.
+
+        It is the sum over samples of the first time, though several are prepared at once.
+        """
+        return sum(self._seconds.values()) if len(self._seconds) == len(self) else None
 
     def prepare(self, index: int, epoch: int) -> dict[str, Array]:
         """Returns the arrays of a sample as the network takes them, without a batch axis.
@@ -72,10 +93,16 @@ class Samples:
 
     def load(self, plan: Sequence[Array], epoch: int, workers: int) -> Iterator[dict[str, Array]]:
         """Yields batches of the samples whose places are given, as `batches` does."""
-        made = load_batches(plan, lambda index: self.prepare(index, epoch), workers)
+        made = load_batches(plan, lambda index: self._timed(index, epoch), workers)
         for own, batch in zip(plan, made, strict=True):
             names = [self._numbers[self.samples[int(k)].name] for k in own]
             yield {**batch, IDENTITY: np.array(names, np.uint32)}
+
+    def _timed(self, index: int, epoch: int) -> dict[str, Array]:
+        began = perf_counter()
+        found = self.prepare(index, epoch)
+        self._seconds.setdefault(index, perf_counter() - began)
+        return found
 
     def types(self) -> dict[str, Tensor]:
         """Returns the type of each field of a prepared sample, found on the first one."""
@@ -120,7 +147,7 @@ def compile_pipeline(source: Source, name: str, dataset: DataSet, part: str) -> 
         text = f"The pipeline '{name}' takes '{missing[0]}'; the data set has {known}."
         raise DhcError(Diagnostic("data", text, entry.span, "here"))
     program = compile_graph(entry.graph, Target("cpu", threads=1))
-    return Pipeline(name, program)
+    return Pipeline(name, program, graph_digest(entry.graph))
 
 
 def _number(name: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 
 from dhc.api import Source, load
 from dhc.backends.base import Target
@@ -19,6 +20,7 @@ from dhc.runtime.reporting.records import EpochRecord, Observer
 from dhc.runtime.reporting.report.observer import Report
 from dhc.runtime.reporting.report.page import write_report
 from dhc.runtime.trainer import BEST
+from dhc.training.account import Account
 from dhc.training.describe import describe_run
 from dhc.training.evaluate import Evaluation, evaluate
 from dhc.training.folder import read_description, write_weights
@@ -70,6 +72,7 @@ def train(
         DhcError: with everything that is wrong, before the first step; or if the loss is no
             number any more.
     """
+    began = perf_counter()
     name = choose_train(source, name)
     folder = Path(out) if out is not None else Path("runs") / name
     chosen = target if isinstance(target, Target) else Target(target)
@@ -77,16 +80,22 @@ def train(
     run.check_folder(resume)
     describe_run(run, source, chosen, settings or {})
     kept: list[Observer] = [History(folder), Events(folder), Report(folder)]
-    outcome = run.train([*kept, *observers], resume)
-    results = {} if outcome.signal else finish(run)
+    account = Account(run, began)
+    try:
+        with account.training():
+            outcome = run.train([*kept, *observers], resume)
+    finally:
+        write_report(folder)
+    results = {} if outcome.signal else finish(run, account)
     return Trained(folder, read_history(folder)[1], results, outcome.reason, outcome.signal)
 
 
-def finish(run: Run) -> dict[str, Evaluation]:
+def finish(run: Run, account: Account) -> dict[str, Evaluation]:
     """Measures the best weights on what was not trained on, writes both, and the report."""
     run.load_best()
     parts = run.job.dataset.parts
-    results = {part: evaluate(run.job, part) for part in EVALUATED if parts.get(part)}
+    with account.test():
+        results = {part: evaluate(run.job, part) for part in EVALUATED if parts.get(part)}
     write_weights(run.folder, run.job.weights())
     keep_results(run.folder, results)
     return results

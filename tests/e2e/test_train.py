@@ -68,11 +68,13 @@ def test_training_leaves_a_folder_that_explains_itself(experiment: Path, tmp_pat
     out = tmp_path / "run"
     printed = _run("train", experiment, "--out", out)
     assert "epoch   3" in printed
+    assert re.search(r"totm +│ [0-9.]+ s +│ measured", printed)
+    assert re.search(r"test accuracy +│ [01].* measured", printed)
     assert re.search(r"test, 24 samples.*loss", printed)
     names = {path.name for path in out.iterdir()}
     assert names >= {"run.json", "environment.json", "history.jsonl", "results.json"}
     assert names >= {"last.ckpt", "best.ckpt", "weights.safetensors", "program"}
-    assert names >= {"resolved.dhm", "data.json", "evidence.json", "report.html"}
+    assert names >= {"kpi.jsonl", "resolved.dhm", "data.json", "evidence.json", "report.html"}
     assert printed.splitlines()[-1] == f"The report is {out / 'report.html'}"
     assert "Confusion matrix of logits" in (out / "report.html").read_text()
     assert (out / "program" / "nets.dhm").read_text() == NETS
@@ -91,6 +93,19 @@ def test_a_run_is_measured_again_after_its_file_has_changed(
     assert set(json.loads(_run("eval", out, "--part", "train", "--json"))["results"]) == {"train"}
     assert set(json.loads((out / "results.json").read_text())) == {"train", "val", "test"}
     assert "training accuracy" in (out / "report.html").read_text()
+
+
+def test_what_people_declare_completes_the_indicators(experiment: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    _run("train", experiment, "--out", out)
+    declared = [("design", "2h"), ("pipeline", "1h"), ("deployment", "30min")]
+    options = [word for name, time in declared for word in ("--declare", f"{name}={time}")]
+    found = json.loads(_run("kpi", out, *options, "--json"))
+    measured = found["totm"]["seconds"] + found["pipelines"][0]["T2"]["seconds"]
+    assert found["ttmip"]["label"] == "declared"
+    assert 3.5 * 3600 + measured < found["ttmip"]["seconds"] < 3.5 * 3600 + 120
+    assert found["quality"][str(out)]["test"].keys() == {"accuracy"}
+    assert "2d" in _run("kpi", out, "--declare", "design=2d", status=1)
 
 
 def test_the_weights_run(experiment: Path, tmp_path: Path) -> None:

@@ -150,6 +150,6 @@ def test_an_interrupted_run_says_so(folder: Path) -> None:
     report.started(RunPlan("lung", 9, 4, {}), 0)
     assert "had not ended" in Page(write_report(folder)).text
     report.stopped("stopped by signal 2")
-    page = Page(folder / "report.html")
+    page = Page(write_report(folder))
     assert "stopped by signal 2" in page.text
     assert "5 of 9" in page.text

@@ -13,8 +13,9 @@ from typing import Literal
 
 import numpy as np
 
-from dhc.runtime.reporting.report.markup import Markup, join, number, short, tag
+from dhc.runtime.reporting.report.markup import Markup, join, short, tag
 from dhc.runtime.reporting.report.scale import Scale, scale_of
+from dhc.runtime.reporting.words import number
 
 WIDTH, HEIGHT = 560.0, 280.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 14.0, 14.0, 40.0

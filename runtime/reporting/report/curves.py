@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dhc.runtime.reporting.records import EpochRecord
 from dhc.runtime.reporting.report.charts import Curve, Frame, curves
 from dhc.runtime.reporting.report.files import RunFiles
-from dhc.runtime.reporting.report.markup import Markup, join, number, table, tag
+from dhc.runtime.reporting.report.markup import Markup, join, table, tag
+from dhc.runtime.reporting.words import number
 
 
 def training_section(run: RunFiles) -> Markup:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dhc.runtime.kpi.ledger import Entry, read_ledger
 from dhc.runtime.reporting.decode import read_record
 from dhc.runtime.reporting.evidence import Evidence, read_evidence
 from dhc.runtime.reporting.files import (
@@ -52,6 +53,7 @@ class RunFiles:
     epochs: Sequence[EpochRecord]
     results: Mapping[str, PartResult]
     evidence: Mapping[str, Evidence]
+    ledger: Sequence[Entry]
 
     @property
     def name(self) -> str:
@@ -83,6 +85,7 @@ def read_run(folder: Path) -> RunFiles:
         epochs=epochs,
         results=read_record(folder / RESULTS, Mapping[str, PartResult]) or {},  # type: ignore[type-abstract]
         evidence=read_evidence(folder),
+        ledger=read_ledger(folder),
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dhc.runtime.reporting.report.files import RunFiles
-from dhc.runtime.reporting.report.markup import Markup, join, number, tag
-from dhc.runtime.reporting.report.results import between, part_name
-from dhc.runtime.reporting.report.timing import duration_text, samples_per_second, spent
+from dhc.runtime.reporting.report.markup import Markup, join, tag
+from dhc.runtime.reporting.report.results import part_name
+from dhc.runtime.reporting.report.timing import samples_per_second, spent
+from dhc.runtime.reporting.words import between, exact, number
 
 
 def heading(run: RunFiles) -> Markup:
@@ -38,7 +39,7 @@ def _figures(run: RunFiles) -> list[tuple[str, str, str]]:
         best = f"best: {run.best.epoch}" if run.best else ""
         planned = f" of {run.status.epochs}" if run.status else ""
         found.append(("epochs", f"{len(run.epochs)}{planned}", best))
-        found.append(("training time", duration_text(sum(spent(run).values())), ""))
+        found.append(("training time", exact(sum(spent(run).values())), ""))
     if len(run.steps) > 1:
         found.append(("samples per second", number(samples_per_second(run), 3), "in training"))
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import math
 import re
 from collections.abc import Iterable, Sequence
 
@@ -61,19 +60,6 @@ def _attribute(key: str, value: Attribute) -> str:
 def short(value: float) -> str:
     """Returns a coordinate, as short as a picture needs it."""
     return f"{value:.2f}".rstrip("0").rstrip(".")
-
-
-def number(value: float | None, digits: int = 4) -> str:
-    """Returns a number for people; a dash where there is none."""
-    if value is None or math.isnan(value):
-        return "\N{EN DASH}"
-    if math.isinf(value):
-        return "\N{INFINITY}" if value > 0 else "\N{MINUS SIGN}\N{INFINITY}"
-    if value and not 1e-4 <= abs(value) < 1e7:
-        return f"{value:.{digits - 1}e}"
-    if abs(value) >= 10 ** (digits - 1) or (value == int(value) and value):
-        return f"{value:,.0f}"
-    return f"{value:.{digits}g}"
 
 
 def table(

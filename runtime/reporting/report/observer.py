@@ -13,9 +13,10 @@ EVERY = 15.0  # seconds between reports, so that short epochs do not wait for th
 
 
 class Report:
-    """An observer that writes where the run is, and the report now and then and at the end.
+    """An observer that writes where the run is, and the report now and then.
 
-    It comes after the history, of which the report is made.
+    It comes after the history, of which the report is made. The last report is left to whoever
+    knows when all of the run's files are complete.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -40,7 +41,6 @@ class Report:
     def stopped(self, why: str) -> None:
         old = self._status
         self._note(Status(True, why, old.epochs, old.steps_per_epoch))
-        write_report(self._folder)
 
     def _note(self, status: Status) -> None:
         self._status = status

@@ -14,6 +14,7 @@ from dhc.runtime.reporting.report.curves import training_section
 from dhc.runtime.reporting.report.data import data_section
 from dhc.runtime.reporting.report.files import RunFiles, read_run
 from dhc.runtime.reporting.report.heading import heading
+from dhc.runtime.reporting.report.kpi import kpi_section
 from dhc.runtime.reporting.report.markup import Markup, escape, join, tag
 from dhc.runtime.reporting.report.predictions import predictions_section
 from dhc.runtime.reporting.report.program import (
@@ -30,6 +31,7 @@ SECTIONS: dict[str, Callable[[RunFiles], Markup]] = {
     "Predictions": predictions_section,
     "Data": data_section,
     "Time": timing_section,
+    "KPIs": kpi_section,
     "Program": program_section,
     "Environment": environment_section,
     "Reproduce": reproduce_section,

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dhc.runtime.reporting.files import MetricResult, PartResult
 from dhc.runtime.reporting.report.charts import interval_bar
 from dhc.runtime.reporting.report.files import RunFiles
-from dhc.runtime.reporting.report.markup import Markup, join, number, table, tag
+from dhc.runtime.reporting.report.markup import Markup, join, table, tag
+from dhc.runtime.reporting.words import between, number
 
 PARTS = {"train": "training", "val": "validation", "test": "test"}
 UNIT = (0.0, 1.0)
@@ -31,13 +32,6 @@ def counted(result: PartResult) -> str:
     """Returns how many samples a part has, and in how many groups."""
     text = f"{result.samples} samples"
     return text if result.groups == result.samples else f"{text} of {result.groups} groups"
-
-
-def between(result: MetricResult) -> str:
-    """Returns the interval of a metric in words; nothing where there is none."""
-    if result.low is None or result.high is None:
-        return ""
-    return f"{number(result.low)} to {number(result.high)}"
 
 
 def _part(run: RunFiles, name: str, result: PartResult) -> Markup:

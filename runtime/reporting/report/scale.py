@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dhc.runtime.reporting.report.markup import number
+from dhc.runtime.reporting.words import number
 
 WIDE = 50.0  # the ratio of values from which on an axis is logarithmic
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dhc.runtime.reporting.progress import duration
 from dhc.runtime.reporting.report.charts import Curve, Frame, curves
 from dhc.runtime.reporting.report.files import RunFiles
-from dhc.runtime.reporting.report.markup import Markup, join, number, table, tag
+from dhc.runtime.reporting.report.markup import Markup, join, table, tag
+from dhc.runtime.reporting.words import exact, number
 
 KINDS = {
     "step": "steps: forward, backward, optimizer",
@@ -64,13 +64,8 @@ def _rates(run: RunFiles) -> Markup:
     text = f"{number(samples_per_second(run), 3)} samples per second in training; "
     text += f"a step takes {1000 * median:.3g} ms (median)."
     if first is not None:
-        text += f" The first one, which compiles its kernels, took {duration_text(first)}."
+        text += f" The first one, which compiles its kernels, took {exact(first)}."
     return tag("p", text)
-
-
-def duration_text(seconds: float) -> str:
-    """Returns a time for people, with a digit more where it is short."""
-    return f"{seconds:.3g} s" if seconds < 60 else duration(seconds)
 
 
 def _key(kind: str) -> Markup:
