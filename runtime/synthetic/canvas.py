@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from dhc.runtime.synthetic.draws import Draws, Field
 
+FAR = 60.0  # mm; nothing depends on how much farther a border is
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -66,23 +68,30 @@ def ellipse(
 ) -> Field:
     """Returns the depth of an ellipse; exact on its border, to first order elsewhere.
 
+    Far outside it is `-FAR`, whatever the distance.
+
     Args:
         grid: The pixels.
         centre: x and y in mm.
         radii: Half of its width and height in mm, before it is turned.
         angle: Degrees, clockwise on the picture.
     """
-    turned = math.radians(angle)
     x, y = grid.x - centre[0], grid.y - centre[1]
-    cosine, sine = math.cos(turned), math.sin(turned)
+    near = x * x + y * y < (max(radii) + FAR) ** 2
+    found = np.full(x.shape, -FAR)
+    found[near] = _ellipse(x[near], y[near], radii, math.radians(angle))
+    return found
+
+
+def _ellipse(x: Field, y: Field, radii: tuple[float, float], angle: float) -> Field:
+    cosine, sine = math.cos(angle), math.sin(angle)
     along = x * (cosine / radii[0]) + y * (sine / radii[0])
     across = y * (cosine / radii[1]) - x * (sine / radii[1])
     along *= along
     across *= across
     square = along + across
     slope = along / radii[0] ** 2 + across / radii[1] ** 2
-    level = np.sqrt(square)
-    depth: Field = (level - square) / np.sqrt(np.maximum(slope, 1e-18))
+    depth: Field = (np.sqrt(square) - square) / np.sqrt(np.maximum(slope, 1e-18))
     depth[square == 0] = min(radii)
     return depth
 

@@ -31,7 +31,7 @@ MAX_LISTED = 100_000_000  # bytes of a list of files
 
 CATALOG: dict[str, Phantom] = {
     "lung_nodules": LungNodules(
-        "chest CT with nodules", {"train": 28, "val": 4, "test": 8}, slices=6, size=256
+        "chest CT with nodules", {"train": 42, "val": 6, "test": 10}, slices=6, size=256
     ),
     "ct_perfusion": CtPerfusion(
         "CT perfusion with maps of blood flow and volume",
@@ -45,7 +45,7 @@ CATALOG: dict[str, Phantom] = {
     ),
     # Just enough to see that a program runs.
     "lung_nodules_tiny": LungNodules(
-        "a little of lung_nodules", {"train": 3, "val": 1, "test": 2}, slices=2, size=64
+        "a little of lung_nodules", {"train": 3, "val": 1, "test": 2}, slices=1, size=256
     ),
     "ct_perfusion_tiny": CtPerfusion(
         "a little of ct_perfusion",

@@ -90,7 +90,8 @@ def _scan(draws: Draws, head: Head, artery: Field, frames: int, noise: float) ->
         paint(values, head.values + _at(vein, moment - VENOUS_DELAY), head.veins)
         seen = filtered(values, sharp) + noise * quantum_noise(draws, size)
         series[frame] = np.rint(np.clip(seen, LOWEST, HIGHEST))
-    return PerfusionSlice(series, head.flow.astype(np.float32), head.volume.astype(np.float32))
+    flow, volume = (np.round(field, 3).astype(np.float32) for field in (head.flow, head.volume))
+    return PerfusionSlice(series, flow, volume)
 
 
 def _at(curve: Field, moment: float) -> float:

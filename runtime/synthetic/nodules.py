@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dhc.runtime.synthetic.canvas import Grid, coverage, paint, smooth_noise
+from dhc.runtime.synthetic.canvas import FAR, Grid, coverage, paint, smooth_noise
 from dhc.runtime.synthetic.draws import Draws, Field, Mask
 
 SMALLEST, LARGEST = 4.0, 25.0  # mm across
@@ -111,16 +111,23 @@ def paint_nodule(draws: Draws, values: Field, grid: Grid, lungs: Field, nodule: 
 def _depth(draws: Draws, grid: Grid, nodule: Nodule) -> Field:
     """A circle that is stretched, lobed, and if spiculated also ragged."""
     ragged = {"solid": 0.05, "spiculated": 0.15}.get(nodule.kind, 0.1)
-    x, y = grid.x - nodule.x, grid.y - nodule.y
     stretch, turn = draws.number(1, 1.3), draws.number(0, math.pi)
+    waves = {
+        wave: (ragged * draws.number(-1, 1) / math.sqrt(wave / 2), draws.number(0, 2 * math.pi))
+        for wave in range(2, HARMONICS)
+    }
+    x, y = grid.x - nodule.x, grid.y - nodule.y
+    near = x * x + y * y < (1.5 * nodule.diameter) ** 2
+    x, y = x[near], y[near]
     along = (x * math.cos(turn) + y * math.sin(turn)) / math.sqrt(stretch)
     across = (y * math.cos(turn) - x * math.sin(turn)) * math.sqrt(stretch)
     angle = np.arctan2(across, along)
-    radius = np.full(x.shape, nodule.diameter / 2)
-    for wave in range(2, HARMONICS):
-        size = ragged * draws.number(-1, 1) / math.sqrt(wave / 2)
-        radius += nodule.diameter / 2 * size * np.cos(wave * angle + draws.number(0, 2 * math.pi))
-    return radius - np.hypot(along, across)
+    radius = np.ones(x.shape)
+    for wave, (size, phase) in waves.items():
+        radius += size * np.cos(wave * angle + phase)
+    depth = np.full(grid.x.shape, -FAR)
+    depth[near] = nodule.diameter / 2 * radius - np.hypot(along, across)
+    return depth
 
 
 def _paint_spicules(draws: Draws, values: Field, grid: Grid, lungs: Field, nodule: Nodule) -> None:
