@@ -209,11 +209,17 @@ def _clip(value: Value, place: Span | None) -> Clipping | None:
 def _metrics(value: Value) -> tuple[Measured, ...]:
     records = value if isinstance(value, tuple) else (value,)
     found = [_metric(record) for record in records if isinstance(record, Record)]
-    names = [each.name for each in found]
-    return tuple(
-        replace(m, name=f"{m.name}_{k}") if names.count(m.name) > 1 else m
-        for k, m in enumerate(found, 1)
-    )
+    found = _told_apart(found, [each.prediction for each in found])
+    return tuple(_told_apart(found, [str(k) for k in range(1, len(found) + 1)]))
+
+
+def _told_apart(metrics: Sequence[Measured], marks: Sequence[str]) -> list[Measured]:
+    """Gives metrics of one name their marks: `mae_cbf` and `mae_cbv`."""
+    names = [each.name for each in metrics]
+    return [
+        replace(each, name=f"{each.name}_{mark}") if names.count(each.name) > 1 else each
+        for each, mark in zip(metrics, marks, strict=True)
+    ]
 
 
 def _metric(record: Record) -> Measured:

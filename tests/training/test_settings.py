@@ -52,6 +52,10 @@ MISTAKES = {
         {"data": 'dataset("strips.npz")'},
         "did you mean 'stripes.npz'?",
     ),
+    "a phantom that does not exist": (
+        {"data": 'dataset("phantom:lung_nodule")'},
+        "did you mean 'phantom:lung_nodules'?",
+    ),
     "a pipeline that takes another type": (
         {"data": 'dataset("stripes.npz")'},
         "takes 'image' as f32[N, 1, H, W]; a sample has u8[1, 16, 16]",
@@ -102,3 +106,10 @@ def test_mistakes_have_a_place(mistake: str, open_stripes: OpenStripes) -> None:
     with pytest.raises(DhcError) as raised:
         open_stripes(**MISTAKES[mistake][0])
     assert all(item.span is not None for item in raised.value.diagnostics)
+
+
+def test_metrics_of_one_name_are_told_apart(open_stripes: OpenStripes) -> None:
+    one, two = "accuracy(out.logits, data.label)", "top_k(out.logits, data.label, k=1)"
+    run = open_stripes(metrics=f"[{one}, {two}, {one}]")
+    names = [each.name for each in run.settings.metrics]
+    assert names == ["accuracy_logits_1", "top_k", "accuracy_logits_3"]
