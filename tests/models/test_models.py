@@ -133,6 +133,21 @@ def segnet() -> int:
     return encoder + decoder + head(64, 9)
 
 
+def perfusion(moments: int, width: int) -> int:
+    """Two layers for the bolus, three for the curves, one for each map; all with bias."""
+    layers = [(moments, width, 1), (width, width, 1), (moments, width, 9), *[(width, width, 9)] * 2]
+    return sum(conv(*layer) + layer[1] for layer in layers) + 2 * head(width)
+
+
+def textures(width: int, classes: int) -> int:
+    """A first unit and three residual blocks, two of which project their input."""
+    widths = [width, width, 2 * width, 4 * width]
+    blocks = sum(
+        unit(a, b) + unit(b, b) + (unit(a, b, 1) if a != b else 0) for a, b in pairwise(widths)
+    )
+    return unit(3, width) + blocks + 4 * width * classes + classes
+
+
 PUBLISHED = {
     # The classifiers are counted as the documentation of torchvision 0.24 counts them.
     "ResNet18": 11_689_512,
@@ -166,6 +181,8 @@ PUBLISHED = {
     "DeepLabV3Plus": deeplab(),
     "SegNet": segnet(),
     "NoduleNet": unet(8, 16, 32, 64),
+    "PerfusionNet": perfusion(20, 32),
+    "TextureNet": textures(16, 5),
 }
 
 
@@ -252,6 +269,8 @@ CASES = [
     Case("UNet", (1, 1, 32, 48), (1, 1, 32, 48), {"width": 8}),
     Case("UNetAvg", (1, 3, 32, 32), (1, 2, 32, 32), {"width": 4, "channels": 3, "classes": 2}),
     Case("NoduleNet", (2, 1, 16, 24), (2, 1, 16, 24)),
+    Case("PerfusionNet", (2, 20, 8, 12), (2, 1, 8, 12)),
+    Case("TextureNet", (2, 3, 32, 24), (2, 5)),
     Case("UNet3D", (1, 1, 8, 24, 16), (1, 1, 8, 24, 16), {"width": 4}),
     Case("UNetPlusPlus", (1, 1, 48, 32), (1, 1, 48, 32), {"width": 4}),
     Case("SegNet", (1, 3, 45, 35), (1, 1, 45, 35), {"width": 8}),
@@ -282,7 +301,7 @@ def test_every_model_runs_in_some_test() -> None:
 def test_shapes_at_a_small_size(case: Case) -> None:
     graph = entry(case.name, **case.settings).graph
     bound = bind_sizes(graph, sizes(graph, case.given))
-    assert [node.type.shape for _, node in bound.outputs] == [case.result]
+    assert {node.type.shape for _, node in bound.outputs} == {case.result}
 
 
 @pytest.mark.parametrize("name", ["VGG16", "VGG19BN"])
