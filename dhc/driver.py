@@ -23,6 +23,7 @@ from dhc.passes.bind_sizes import bind_sizes
 from dhc.passes.canonicalize import Canonicalize
 from dhc.passes.compose_affine import ComposeWarps
 from dhc.passes.fold_batchnorm import FoldBatchNorm
+from dhc.passes.join_scans import JoinScans
 from dhc.passes.legalise import Legalise
 from dhc.passes.manager import Hook, Pass, StartRecord, notify, run_passes
 from dhc.passes.narrow_products import RoundProducts, SplitProducts
@@ -36,6 +37,7 @@ from dhc.watch import wants_fresh, watchers
 log = logging.getLogger("dhc")
 
 COMMON_PASSES = (
+    JoinScans(),
     ComposeWarps(),
     SinkScaling(),
     Canonicalize(),

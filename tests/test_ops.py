@@ -6,6 +6,7 @@ The examples come from `Operator.samples()`; a new operator needs nothing here.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -22,6 +23,7 @@ from dhc.lower.to_kernels import BufferOperand, row_major
 from dhc.ops.base import Array, Composite, Elementwise, Operator, axis_variable, operators, run
 from dhc.ops.sample import Sample
 from dhc.passes.manager import run_passes
+from dhc.passes.widen import widen
 from dhc.targets import make_backend
 
 MADE_BY_PASSES = {"region"}
@@ -134,16 +136,25 @@ def _wide_types(sample: Sample) -> list[Tensor]:
     return [t.with_dtype(DType.F64) if t.dtype.is_float else t for t in sample.types]
 
 
+def _wide_operator(sample: Sample) -> Operator:
+    """The operator with a body in f64, if it has a body."""
+    body = getattr(sample.op, "body", None)
+    operator = replace(sample.op, body=widen(body)) if isinstance(body, Graph) else sample.op  # type: ignore[call-arg]
+    assert isinstance(operator, Operator)
+    return operator
+
+
 @pytest.mark.parametrize("name", _differentiable())
 def test_gradient_agrees_with_differences(name: str) -> None:
     sample = SAMPLES[name]
     labels = [f"x{i}" for i in range(len(sample.types))]
     types = _wide_types(sample)
     nodes = [Input(label, t)() for label, t in zip(labels, types, strict=True)]
-    output = sample.op(*nodes)
+    operator = _wide_operator(sample)
+    output = operator(*nodes)
     upstream = Input("up", output.type)()
     try:
-        gradients = _operator(sample).grad(upstream, output, *nodes)
+        gradients = operator.grad(upstream, output, *nodes)
     except NotImplementedError as reason:
         assert not isinstance(sample.op, Elementwise)
         pytest.skip(str(reason))

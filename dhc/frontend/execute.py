@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from dhc.errors import DhcError, Diagnostic, Related
 from dhc.frontend import ast
@@ -12,7 +13,7 @@ from dhc.frontend.fail import error
 from dhc.frontend.frame import Frame
 from dhc.frontend.limits import check_count
 from dhc.frontend.naming import join
-from dhc.frontend.scan import Scan, close_body, element_type, time_axis
+from dhc.frontend.scan import element_type, time_at, time_axis, time_first
 from dhc.frontend.scope import Scope
 from dhc.frontend.values import (
     Broken,
@@ -24,8 +25,11 @@ from dhc.frontend.values import (
     Zeros,
     describe,
 )
-from dhc.ir.graph import Input, Node, Origin, literal
-from dhc.ir.types import Tensor
+from dhc.ir.graph import Node, Origin, literal
+from dhc.ir.types import DType, Tensor
+from dhc.ops.closure import close, placeholder
+from dhc.ops.movement import Expand
+from dhc.ops.scan import Scan
 from dhc.source import Span
 
 
@@ -232,11 +236,11 @@ class Executor(Applier):
         sequences = self._sequences(node, scope)
         axis = time_axis(sequences[0].type)
         steps = [element_type(each.type, axis) for each in sequences]
-        elements = [Input(name.text, type)() for name, type in zip(node.names, steps, strict=True)]
+        elements = [placeholder(n.text, t) for n, t in zip(node.names, steps, strict=True)]
         starts = [self._start(binding, scope, steps[0]) for binding in node.bindings]
         carried = [
-            Input(binding.name.text, type)()
-            for binding, (_, type) in zip(node.bindings, starts, strict=True)
+            placeholder(binding.name.text, start.type)
+            for binding, start in zip(node.bindings, starts, strict=True)
         ]
         frame = self._execute_step(node, scope, elements, carried)
         following = tuple(
@@ -247,16 +251,17 @@ class Executor(Applier):
             raise error(
                 "no-output", "This scan yields nothing.", node.span, "here", "write yield x"
             )
-        body, captures = close_body((*elements, *carried), (*following, *yielded))
-        inputs = (*sequences, *(start for start, _ in starts), *captures)
-        results = [
-            Scan(body, len(sequences), len(carried), axis, i)(*inputs) for i in range(len(yielded))
-        ]
+        length = sequences[0].type.shape[axis]
+        closure = close("scan", (*elements, *carried), (*following, *yielded))
+        loop = Scan(closure.body, len(sequences), len(carried), length)
+        inputs = (*(time_first(each, axis) for each in sequences), *starts, *closure.captures)
+        results = tuple(
+            time_at(replace(loop, output=len(carried) + i)(*inputs), axis)
+            for i in range(len(yielded))
+        )
         for result in results:
             self.state.record(result, Origin(node.span, self.frame.place.path_of("scan")))
-        if len(results) == 1:
-            return results[0]
-        return Bundle(tuple(results), tuple(name for name, _ in yielded))
+        return Bundle(results, tuple(n for n, _ in yielded)) if len(results) > 1 else results[0]
 
     def _sequences(self, node: ast.Scan, scope: Scope) -> list[Node]:
         value = self.evaluate(node.sequence, scope)
@@ -267,13 +272,14 @@ class Executor(Applier):
             raise error("type", message, node.sequence.span, describe(value))
         return nodes
 
-    def _start(self, binding: ast.Binding, scope: Scope, step: Tensor) -> tuple[Node, Tensor]:
-        """The start value of something carried, and its type in the loop."""
+    def _start(self, binding: ast.Binding, scope: Scope, step: Tensor) -> Node:
+        """The start value of something carried."""
         value = self.evaluate(binding.value, scope)
         if isinstance(value, Node):
-            return value, value.type
+            return value
         if isinstance(value, Zeros):
-            return literal(0.0, step.dtype), step.with_shape((step.shape[0], *value.shape))
+            dtype = step.dtype if step.dtype.is_float else DType.F32
+            return Expand((step.shape[0], *value.shape))(literal(0.0, dtype))
         message = f"A start value is a tensor or zeros(...), not {describe(value)}."
         raise error("type", message, binding.value.span)
 

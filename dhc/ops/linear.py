@@ -57,9 +57,7 @@ class Dense(Structured):
         self, upstream: Node, output: Node, x: Node, weight: Node, *bias: Node
     ) -> tuple[Node | None, ...]:
         """For y = x w^T: upstream times w, and upstream^T times x, over all places as rows."""
-        rows = (math.prod(x.type.shape[:-1]), x.type.shape[-1])
-        above = Reshape((rows[0], upstream.type.shape[-1]))(upstream)
-        of_weight = MatMul()(transposed(above), Reshape(rows)(x))
+        of_weight = MatMul()(transposed(_as_rows(upstream)), _as_rows(x))
         of_bias = [sum_to_shape(upstream, each.type.shape) for each in bias]
         return Dense()(upstream, transposed(weight)), of_weight, *of_bias
 
@@ -114,6 +112,13 @@ class MatMul(Structured):
             sample(cls(), "f32[3, 4]", "f32[4, 2]"),
             sample(cls(), "f32[2, 1, 3, 4]", "f32[3, 4, 2]"),
         ]
+
+
+def _as_rows(x: Node) -> Node:
+    """[..., C] as [rows, C]."""
+    if x.type.rank == 2:
+        return x
+    return Reshape((math.prod(x.type.shape[:-1]), x.type.shape[-1]))(x)
 
 
 def transposed(matrix: Node) -> Node:

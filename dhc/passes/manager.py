@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from dhc.errors import DhcError
-from dhc.ir.graph import Graph, topological
+from dhc.ir.graph import Graph, Node, topological
+from dhc.ir.rewrite import rebuild, transform
 from dhc.lower.plan import Plan
+from dhc.ops.scan import Scan
 
 log = logging.getLogger("dhc")
 
@@ -115,7 +117,7 @@ def _run_pass(one: Pass, graph: Graph) -> PassRecord:
     start = time.perf_counter()
     try:
         one.requires(graph)
-        result = one(graph)
+        result = one(_with_bodies(one, graph))
         seconds = time.perf_counter() - start
         one.ensures(result)
     except Exception as error:
@@ -123,6 +125,19 @@ def _run_pass(one: Pass, graph: Graph) -> PassRecord:
             error.add_note(f"in the pass '{one.name}'")
         raise
     return PassRecord(one.name, graph, result, seconds, one.exact)
+
+
+def _with_bodies(one: Pass, graph: Graph) -> Graph:
+    """The graph with a pass run on the bodies of its loops."""
+
+    def step(node: Node, inputs: tuple[Node, ...]) -> Node:
+        if not isinstance(node.op, Scan):
+            return rebuild(node, inputs)
+        body = one(_with_bodies(one, node.op.body))
+        return replace(node.op, body=body)(*inputs)
+
+    has_loops = any(isinstance(node.op, Scan) for node in topological(graph.roots))
+    return transform(graph, step) if has_loops else graph
 
 
 def _log(record: PassRecord) -> None:

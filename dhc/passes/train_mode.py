@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from dhc.errors import DhcError, Diagnostic
-from dhc.ir.graph import Graph, Node, Origin, Param, literal
+from dhc.ir.graph import Graph, Node, Origin, Param, literal, topological
 from dhc.ir.rewrite import rebuild, transform
 from dhc.ir.size import Size
 from dhc.ir.types import DType
@@ -16,6 +16,7 @@ from dhc.ops.elementwise import Add, Mul, Where
 from dhc.ops.norm import BatchNorm
 from dhc.ops.norm_train import BatchNormTrain, channel_mean, channel_variance, unbiased
 from dhc.ops.random import RandomUniform, counter, counters_of
+from dhc.ops.scan import Scan
 from dhc.passes.manager import Pass
 
 
@@ -59,7 +60,20 @@ class _State:
                 return self._zeros(dropout, inputs[0], self.graph.origin(node))
             case BatchNorm() as norm if self._learns(inputs):
                 return self._normalised(norm, inputs)
+            case Scan() as scan:
+                self._check_body(scan.body, self.graph.origin(node))
         return rebuild(node, inputs)
+
+    def _check_body(self, body: Graph, origin: Origin) -> None:
+        """Refuses what draws or learns statistics in every step of a loop."""
+        for node in topological(body.roots):
+            if isinstance(node.op, Scan):
+                self._check_body(node.op.body, origin)
+            draws = isinstance(node.op, Dropout) and node.op.rate > 0
+            if draws or isinstance(node.op, BatchNorm):
+                text = f"'{node.op.name}' cannot be trained inside of a scan."
+                hint = "put it before the scan or after it, where it takes the whole sequence"
+                raise DhcError(Diagnostic("no-gradient", text, origin.span, hints=(hint,)))
 
     def _zeros(self, dropout: Dropout, x: Node, origin: Origin) -> Node:
         if dropout.rate == 0:
