@@ -81,11 +81,16 @@ def _report(results: Mapping[str, Evaluation], json: bool, more: Mapping[str, st
     if rows:
         synthetic = any(each.synthetic for each in results.values())
         title = "The best weights" + (", on synthetic data" if synthetic else "")
-        print_table(title, ["part", "metric", "value", "95% interval"], rows)
+        print_table(title, ["part", "metric", "value", _interval(results)], rows)
 
 
 def _show_report(folder: Path) -> None:
     print(f"The report is {folder / REPORT}")
+
+
+def _interval(results: Mapping[str, Evaluation]) -> str:
+    levels = {m.interval.level for each in results.values() for m in each.metrics.values()}
+    return f"{100 * max(levels):g}% interval" if levels else "interval"
 
 
 def _rows(part: str, found: Evaluation) -> list[list[str]]:

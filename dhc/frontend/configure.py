@@ -44,8 +44,12 @@ RUN_TIME_ROOTS = frozenset(("out", "data", "val", "test", "train"))
 def stub_signature(name: str) -> Signature:
     """The parameters of a function that describes something.
 
-    The rate of an optimizer may be a schedule.
+    The rate of an optimizer may be a schedule; a metric compares what exists when running.
     """
+    if name in METRICS:
+        own = attributes_signature(METRICS[name])
+        compared = (Parameter("prediction", Reference), Parameter("truth", Reference))
+        return replace(own, attributes=(*compared, *own.attributes))
     signature = attributes_signature(FUNCTIONS[name])
     if name not in OPTIMIZERS:
         return signature
@@ -90,7 +94,7 @@ class Configurator(Applier):
             try:
                 return super().callee(node, scope)
             except DhcError:
-                candidates = [*FUNCTIONS, *scope.all_names(), *known_names()]
+                candidates = [*FUNCTIONS, *METRICS, *scope.all_names(), *known_names()]
                 raise unknown_name("function", node.text, node.span, candidates) from None
         return super().callee(node, scope)
 
@@ -100,7 +104,7 @@ class Configurator(Applier):
         arguments: Sequence[ast.Argument],
         scope: Scope,
     ) -> tuple[Given, ...]:
-        if not isinstance(callee, Stub) or callee.name in METRICS:
+        if not isinstance(callee, Stub):
             return super().arguments(callee, arguments, scope)
         signature = stub_signature(callee.name)
         given = []
@@ -136,8 +140,6 @@ class Configurator(Applier):
         return super().call(callee, given, node)
 
     def _record(self, name: str, given: tuple[Given, ...], node: ast.Call) -> Record:
-        if name in METRICS:
-            return Record(name, _numbered(given), node.span)
         signature = stub_signature(name)
         bound = bind_attributes(name, signature, given, node.span)
         values: list[tuple[str, Value]] = []

@@ -64,12 +64,21 @@ class Resolver:
                 self.diagnostics.append(item)
 
     def _formulas(self, item: ast.Configuration) -> None:
-        """Losses, metrics and selections are formulas; other settings are evaluated elsewhere."""
-        self._local = RUN_TIME_ROOTS | METRICS
+        """Losses and selections are formulas; other settings are evaluated elsewhere."""
+        self._local = RUN_TIME_ROOTS
         for entry in item.settings.entries:
             wanted = SETTINGS[item.kind].get(entry.name.text)
-            if isinstance(entry, ast.Setting) and wanted in ("expression", "metrics"):
+            if isinstance(entry, ast.Setting) and wanted == "expression":
                 self._expression(entry.value)
+            elif isinstance(entry, ast.Setting) and wanted == "metrics":
+                self._metrics(entry.value)
+
+    def _metrics(self, value: ast.Expression) -> None:
+        """Only the names of metrics; their arguments are words and numbers."""
+        for each in value.items if isinstance(value, ast.List) else (value,):
+            callee = each.callee if isinstance(each, ast.Call) else None
+            if isinstance(callee, ast.Name) and callee.text not in METRICS:
+                self._report(unknown_name("metric", callee.text, callee.span, METRICS))
 
     # ---- definitions
 

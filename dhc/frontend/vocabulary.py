@@ -6,10 +6,11 @@ in a file makes a `Record` that the trainer, the data loader or the driver reads
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from dhc.frontend.values import Quantity, Record, Reference
+from dhc.metrics import INTERVALS
 from dhc.metrics import METRICS as METRIC_CLASSES
 from dhc.recipe.average import AVERAGES
 from dhc.recipe.clip import CLIPS
@@ -107,7 +108,8 @@ def int8(
 
 # ---- metrics: functions of the output and the truth, counted over a whole part of the data
 
-METRICS = frozenset(METRIC_CLASSES)
+METRICS: Mapping[str, Stub] = METRIC_CLASSES
+FUNCTIONS.update(INTERVALS)
 
 
 # ---- studies
@@ -206,6 +208,7 @@ TRAIN: dict[str, object] = {
     "data": Record,
     "loss": "expression",
     "metrics": "metrics",
+    "intervals": Record,
     "optimizer": Record,
     "epochs": int,
     "batch": int,

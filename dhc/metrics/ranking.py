@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
 
 import numpy as np
 
-from dhc.metrics.base import Array, Metric, Rows, metric, ratio, require, require_finite
+from dhc.metrics.base import (
+    Array,
+    Counts,
+    Metric,
+    Rows,
+    mean_of_known,
+    metric,
+    ratio,
+    require,
+    require_finite,
+)
+
+Measure = Callable[[Counts], float]
 
 
 class _Ranking(Metric):
@@ -21,30 +33,62 @@ class _Ranking(Metric):
         scores = prediction.reshape(len(prediction), -1).astype(np.float64)
         wanted = truth.reshape(len(truth), -1)
         require(len(scores) == len(wanted), f"'{self.name}' has {len(wanted)} truths.")
-        if wanted.shape[1] == 1 and scores.shape[1] > 1:
-            fits = bool(np.all((wanted >= 0) & (wanted < scores.shape[1])))
+        by_number = wanted.shape[1] == 1 and scores.shape[1] > 1
+        if by_number:
+            numbers = np.arange(scores.shape[1])
+            fits = bool(np.all(np.isin(wanted, numbers)))
             require(fits, f"'{self.name}' has truths that are no class.")
-            wanted = wanted == np.arange(scores.shape[1])
+            wanted = wanted == numbers
         require(wanted.shape == scores.shape, f"'{self.name}' has a truth {truth.shape}.")
-        require(
-            bool(np.all((wanted == 0) | (wanted == 1))), f"'{self.name}' has truths not 0 or 1."
-        )
-        if scores.shape[1] == 2 and truth.reshape(len(truth), -1).shape[1] == 1:
+        zero_or_one = bool(np.all((wanted == 0) | (wanted == 1)))
+        require(zero_or_one, f"'{self.name}' has truths not 0 or 1.")
+        if by_number and scores.shape[1] == 2:
             scores, wanted = scores[:, 1:], wanted[:, 1:]  # one of two classes says it all
         return np.concatenate([scores, wanted.astype(np.float64)], 1)
 
-    def of_class(self, scores: Rows, truth: Rows) -> float:
-        """Returns the metric of one class; NaN where it has only one kind of truth."""
+    def of_class(self, scores: Rows, truth: Rows) -> Measure:
+        """Returns the metric of one class for any counts of samples; there is at least one.
+
+        It is NaN where the samples have only one kind of truth.
+        """
         raise NotImplementedError
 
+    def _classes(self, rows: Rows) -> list[Measure]:
+        classes = rows.shape[1] // 2 if len(rows) else 0
+        return [self.of_class(rows[:, c], rows[:, classes + c]) for c in range(classes)]
+
+    def counted(self, rows: Rows) -> Measure:
+        """Sorts once for all draws."""
+        classes = self._classes(rows)
+        return lambda counts: mean_of_known(np.array([each(counts) for each in classes]))
+
     def value(self, rows: Rows) -> float:
-        found = np.array(list(self.components(rows).values()))
-        known = found[~np.isnan(found)]
-        return float(known.mean()) if len(known) else float("nan")
+        return self.counted(rows)(np.ones(len(rows), np.int64))
 
     def components(self, rows: Rows) -> dict[str, float]:
-        classes = rows.shape[1] // 2
-        return {str(c): self.of_class(rows[:, c], rows[:, classes + c]) for c in range(classes)}
+        once = np.ones(len(rows), np.int64)
+        return {str(c): each(once) for c, each in enumerate(self._classes(rows))}
+
+
+class _Steps:
+    """Samples in steps of equal scores, the largest first.
+
+    Args:
+        scores, truth: Of each sample; at least one.
+    """
+
+    def __init__(self, scores: Rows, truth: Rows) -> None:
+        self._order = np.argsort(-scores, kind="stable")
+        self._truth = truth[self._order].astype(np.int64)
+        changes = np.diff(scores[self._order]) != 0
+        self._starts = np.append(0, np.flatnonzero(changes) + 1)
+
+    def counts(self, counts: Counts) -> tuple[Counts, Counts]:
+        """Returns the findings of each step, and its other samples."""
+        own = counts[self._order]
+        both = np.add.reduceat(own, self._starts)
+        findings = np.add.reduceat(own * self._truth, self._starts)
+        return findings, both - findings
 
 
 @metric("auc")
@@ -54,31 +98,29 @@ class Auc(_Ranking):
     (Hanley and McNeil, 1982.)
     """
 
-    def of_class(self, scores: Rows, truth: Rows) -> float:
-        positive = int(truth.sum())
-        negative = len(truth) - positive
-        if not positive or not negative:
-            return float("nan")
-        _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
-        ends = np.cumsum(counts)
-        ranks = (ends - (counts - 1) / 2)[place]
-        total = float(ranks[truth == 1].sum()) - positive * (positive + 1) / 2
-        return total / (positive * negative)
+    def of_class(self, scores: Rows, truth: Rows) -> Measure:
+        steps = _Steps(scores, truth)
+
+        def measure(counts: Counts) -> float:
+            findings, others = steps.counts(counts)
+            below = others.sum() - np.cumsum(others)
+            wins = float(np.sum(findings * (below + others / 2)))
+            return float(ratio(wins, float(findings.sum()) * float(others.sum())))
+
+        return measure
 
 
 @metric("average_precision")
 class AveragePrecision(_Ranking):
-    """The area under the curve of precision over recall, as the sum of its steps."""
+    """The area under the curve of precision over recall, as the sum of its steps (PR AUC)."""
 
-    curve: ClassVar[str] = "precision over recall"
+    def of_class(self, scores: Rows, truth: Rows) -> Measure:
+        steps = _Steps(scores, truth)
 
-    def of_class(self, scores: Rows, truth: Rows) -> float:
-        positive = truth.sum()
-        if not positive:
-            return float("nan")
-        order = np.argsort(-scores, kind="stable")
-        last = np.append(np.diff(scores[order]) != 0, True)
-        hits = np.cumsum(truth[order])[last]
-        precision = ratio(hits, np.flatnonzero(last) + 1)
-        recall = hits / positive
-        return float(np.sum(np.diff(recall, prepend=0.0) * precision))
+        def measure(counts: Counts) -> float:
+            findings, others = steps.counts(counts)
+            hits = np.cumsum(findings)
+            precision = hits / np.maximum(np.cumsum(findings + others), 1)
+            return float(ratio(np.sum(findings * precision), findings.sum()))
+
+        return measure

@@ -73,7 +73,9 @@ def evaluate(job: TrainingJob, part: str) -> Evaluation:
     groups = groups_of(samples.samples)
     found = {
         each.name: Measurement(
-            interval(each.metric, rows[each.name], groups, seed=job.settings.seed),
+            interval(
+                each.metric, rows[each.name], groups, job.settings.intervals, job.settings.seed
+            ),
             each.metric.components(rows[each.name]),
         )
         for each in job.settings.metrics

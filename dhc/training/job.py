@@ -13,13 +13,13 @@ import numpy as np
 
 from dhc.backends.base import Target
 from dhc.driver import compile_graph
-from dhc.errors import DhcError, Diagnostic, did_you_mean
+from dhc.errors import ArgumentError, DhcError, Diagnostic, did_you_mean
 from dhc.frontend import Program as Source
 from dhc.ir.graph import Array, Graph, Input, Node, topological
 from dhc.ir.size import Expr, Size
 from dhc.ir.text import print_graph
 from dhc.ir.types import Tensor
-from dhc.metrics.base import Rows
+from dhc.metrics.base import Rows, join_rows
 from dhc.ops.collective import BatchMean
 from dhc.ops.random import COUNTER
 from dhc.passes.bind_sizes import bind_sizes
@@ -174,7 +174,7 @@ class TrainingJob:
             for m in self.settings.metrics:
                 rows[m.name].append(m.metric.rows(results[m.prediction], batch[m.truth]))
         mean = total / max(len(samples), 1)
-        return mean, {name: np.concatenate(parts) for name, parts in rows.items()}
+        return mean, {name: join_rows(parts) for name, parts in rows.items()}
 
     def apply(
         self, samples: Samples, chosen: Sequence[int]
@@ -370,6 +370,17 @@ def _check_metrics(
                 text += f"{', '.join(known)}."
                 span = measured.span
                 raise DhcError(Diagnostic("unknown-name", text, span, "here", hints=hints))
+        prediction = _zeros(outputs[measured.prediction].type)
+        try:
+            measured.metric.rows(prediction, _zeros(data[measured.truth]))
+        except ArgumentError as problem:
+            raise DhcError(Diagnostic("data", str(problem), measured.span, "here")) from None
+
+
+def _zeros(type: Tensor) -> Array:
+    """Two samples of a type, by which a metric tells whether it takes such a thing."""
+    sizes = [size if isinstance(size, int) else 2 for size in type.shape]
+    return np.zeros(sizes, type.dtype.numpy)
 
 
 def _unfit(text: str, settings: TrainSettings, *hints: str) -> DhcError:

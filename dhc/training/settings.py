@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import get_type_hints
+from dataclasses import dataclass, replace
 
 from dhc.errors import ArgumentError, DhcError, Diagnostic, did_you_mean
 from dhc.frontend import Configured, Program
-from dhc.frontend.signature import MismatchError, convert
 from dhc.frontend.values import DefinitionValue, Instance, Record, Reference, Value, Word
-from dhc.metrics import METRICS, Metric
+from dhc.metrics import INTERVALS, METRICS, Bootstrap, Metric
 from dhc.recipe.average import AVERAGES, Ema
 from dhc.recipe.clip import CLIPS, ClipNorm, ClipValue
 from dhc.recipe.optimizers import OPTIMIZERS, Optimizer
@@ -20,7 +18,7 @@ from dhc.source import Span
 from dhc.training.registered import made
 from dhc.training.step import LOSS
 
-ROOTS = ("out", "data")
+ROOTS, COMPARED = ("out", "data"), ("prediction", "truth")
 Clipping = ClipNorm | ClipValue
 
 
@@ -74,6 +72,7 @@ class TrainSettings:
     optimizer: Optimizer
     schedule: Schedule
     metrics: tuple[Measured, ...]
+    intervals: Bootstrap
     epochs: int
     batch: int
     seed: int
@@ -110,6 +109,7 @@ def train_settings(program: Program, name: str) -> TrainSettings:
         optimizer=_optimizer(optimizer),
         schedule=_schedule(optimizer),
         metrics=metrics,
+        intervals=_intervals(values.get("intervals")),
         epochs=_whole(found, "epochs", 1),
         batch=_whole(found, "batch", 16),
         seed=_whole(found, "seed", 0, least=0),
@@ -223,10 +223,9 @@ def _told_apart(metrics: Sequence[Measured], marks: Sequence[str]) -> list[Measu
 
 
 def _metric(record: Record) -> Measured:
-    arguments = dict(record.arguments)
-    operands = [arguments.pop(place, None) for place in ("0", "1")]
     names = []
-    for root, operand in zip(ROOTS, operands, strict=True):
+    for root, role in zip(ROOTS, COMPARED, strict=True):
+        operand = record.get(role)
         own = operand.path if isinstance(operand, Reference) else ""
         head, _, member = own.partition(".")
         if head != root or not member or "." in member:
@@ -234,22 +233,15 @@ def _metric(record: Record) -> Measured:
             text += "(out.NAME, data.NAME)."
             raise DhcError(Diagnostic("arguments", text, record.span, "here"))
         names.append(member)
-    cls = METRICS[record.name]
-    hints = get_type_hints(cls)
-    known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
-    plain = {}
-    for name, value in arguments.items():
-        if name not in known:
-            guess = did_you_mean(name, known)
-            text = f"'{record.name}' has no argument '{name}'."
-            notes = (f"did you mean '{guess}'?",) if guess else ()
-            raise DhcError(Diagnostic("arguments", text, record.span, "here", hints=notes))
-        try:
-            plain[name] = convert(value, hints[name])
-        except MismatchError as problem:
-            text = f"'{name}' of '{record.name}' must be {problem.expected}."
-            raise DhcError(Diagnostic("type", text, record.span, "here")) from None
-    return Measured(record.name, cls(**plain), names[0], names[1], record.span)
+    rest = tuple(each for each in record.arguments if each[0] not in COMPARED)
+    metric = made(replace(record, arguments=rest), METRICS, "a metric")
+    return Measured(record.name, metric, names[0], names[1], record.span)
+
+
+def _intervals(value: Value) -> Bootstrap:
+    if not isinstance(value, Record):
+        return Bootstrap()
+    return made(value, INTERVALS, "a way to find intervals")
 
 
 def _stop(value: Value, measured: Sequence[str]) -> Stop:

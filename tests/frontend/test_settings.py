@@ -92,9 +92,10 @@ def test_metrics_are_records_over_outputs_and_data(program: Program) -> None:
     assert [each.name for each in metrics if isinstance(each, Record)] == ["iou", "dice"]
     assert isinstance(metrics[1], Record)
     assert metrics[1].arguments == (
-        ("0", Reference("out.lesion")),
-        ("1", Reference("data.lesion")),
+        ("prediction", Reference("out.lesion")),
+        ("truth", Reference("data.lesion")),
         ("threshold", 0.4),
+        ("per_sample", False),
     )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from dhc.errors import DhcError
+from dhc.metrics import Bootstrap
+from dhc.metrics.classification import F1
 from dhc.training.run import Run
 
 OpenStripes = Callable[..., Run]  # see conftest.py
@@ -35,6 +37,23 @@ MISTAKES = {
     "a metric's argument": (
         {"metrics": "[top_k(out.logits, data.label, q=3)]"},
         "'q'",
+    ),
+    "a metric's argument that cannot be": (
+        {"metrics": "[top_k(out.logits, data.label, k=0)]"},
+        "'k' must be at least 1",
+    ),
+    "a metric that does not fit the output": (
+        {"metrics": "[dice(out.logits, data.label)]"},
+        "'dice' needs masks [N, C, ...]",
+    ),
+    "more scores than the output has": (
+        {"metrics": "[top_k(out.logits, data.label)]"},
+        "'top_k' needs 5 scores",
+    ),
+    "intervals of something else": ({"intervals": "kfold(5)"}, "use one of bootstrap"),
+    "a level that is no share": (
+        {"intervals": "bootstrap(level=95)"},
+        "a level between 0 and 1, not 95",
     ),
     "a metric of an output that does not exist": (
         {"metrics": "[accuracy(out.logit, data.label)]"},
@@ -113,3 +132,15 @@ def test_metrics_of_one_name_are_told_apart(open_stripes: OpenStripes) -> None:
     run = open_stripes(metrics=f"[{one}, {two}, {one}]")
     names = [each.name for each in run.settings.metrics]
     assert names == ["accuracy_logits_1", "top_k", "accuracy_logits_3"]
+
+
+def test_intervals_have_95_percent_and_1000_draws_unless_asked(open_stripes: OpenStripes) -> None:
+    assert open_stripes().settings.intervals == Bootstrap(0.95, 1000)
+    found = open_stripes(intervals="bootstrap(level=99%, draws=200)").settings
+    assert found.intervals == Bootstrap(0.99, 200)
+
+
+def test_metrics_take_the_arguments_of_their_kind(open_stripes: OpenStripes) -> None:
+    text = "[f1(out.logits, data.label, average=micro, threshold=0.3)]"
+    (found,) = open_stripes(metrics=text).settings.metrics
+    assert found.metric == F1(threshold=0.3, average="micro")
