@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dhc.opening import open_program as open
     from dhc.runtime.data.images import read_image
     from dhc.runtime.program import Program
+    from dhc.training.predict import predict
     from dhc.training.session import train
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "compile",
     "load",
     "open",
+    "predict",
     "read_image",
     "train",
 ]
@@ -46,6 +48,7 @@ _HOMES = {
     "compile": "dhc.api:compile",
     "load": "dhc.api:load",
     "open": "dhc.opening:open_program",
+    "predict": "dhc.training.predict:predict",
     "read_image": "dhc.runtime.data.images:read_image",
     "train": "dhc.training.session:train",
 }

@@ -254,6 +254,29 @@ def evaluate(
 
 
 @app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(help="A run that `dhc train` wrote.")],
+    inputs: Annotated[
+        list[str] | None, typer.Argument(help="Images: DICOM, NIfTI, pictures, .npy.")
+    ] = None,
+    output: Annotated[Path, typer.Option("-o", help="A folder, or one .png or .npy file.")] = Path(
+        "out"
+    ),
+    part: Annotated[str, typer.Option(help="A part of the run's data: train, val, test.")] = "",
+    target: Annotated[str, typer.Option("--target", "-t", help="A backend.")] = "cpu",
+    json: Json = False,
+) -> None:
+    """Apply the best weights of a run to images, or to a part of its data.
+
+    Example: dhc predict runs/first slice.dcm -o out
+    """
+    from dhc.commands.predict import PredictOptions, predict_run
+
+    options = PredictOptions(output, part, target, json)
+    _finish(predict_run(run, inputs or [], options))
+
+
+@app.command()
 def kpi(
     runs: Annotated[
         list[Path] | None, typer.Argument(help="Folders of runs or studies; else those in runs.")

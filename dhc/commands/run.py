@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +16,9 @@ from dhc.ir.graph import Array
 from dhc.ir.types import DType, Tensor, dtype_of
 from dhc.opening import open_program
 from dhc.ops.random import COUNTER
-from dhc.runtime.data.files import atomic_writer
 from dhc.runtime.data.images import Image, read_image
-from dhc.runtime.data.pictures import (
-    grey_picture,
-    scale_to_height,
-    side_by_side,
-    write_png,
-)
-from dhc.runtime.findings import Finding, Row, describe
+from dhc.runtime.outputs import COLUMNS, Outputs
 from dhc.runtime.program import Program
-
-SHOWN_PIXELS = 384  # the least height of a picture that is written
 
 
 @dataclass(frozen=True)
@@ -62,18 +51,18 @@ def run_entry(file: Path, arguments: Sequence[str], options: RunOptions) -> int:
     """Runs an entry on each input and writes what it finds."""
     entry, names = _split(file, arguments)
     images = [read_image(name) for name in names]
-    if options.output.suffix in (".png", ".npy") and len(images) > 1:
-        raise _fail("output", "Several images need a folder for their results.", "use -o FOLDER")
-    rows: list[dict[str, object]] = []
+    written = Outputs(options.output)
+    written.check(len(images))
     programs: dict[DType, tuple[_Loaded, Program]] = {}
     for image in images:
         dtype = dtype_of(image.array)
         if dtype not in programs:
             programs[dtype] = _prepare(file, entry, options, dtype)
         loaded, program = programs[dtype]
-        outputs = program(**_inputs(program, image, loaded.batched))
-        rows += _write(image, outputs, loaded, options)
-    _report(rows, options)
+        written.labels = loaded.labels
+        written.write(image, program(**_inputs(program, image, loaded.batched)))
+    written.close()
+    report_findings(written.rows, options.output, options.json)
     return 0
 
 
@@ -132,56 +121,14 @@ def _check_image(label: str, type: Tensor, array: Array) -> None:
         raise _fail("image-shape", text, "use a pipeline that makes it fit: --pipeline NAME")
 
 
-def _write(
-    image: Image, outputs: Mapping[str, Array], loaded: _Loaded, options: RunOptions
-) -> list[dict[str, object]]:
-    """Writes the results of one image and returns its rows of the table."""
-    rows: list[dict[str, object]] = []
-    for number, (name, array) in enumerate(outputs.items()):
-        single = array[0] if array.ndim in (2, 4, 5) and array.shape[0] == 1 else array
-        finding = describe(name, single, loaded.labels)
-        rows += [{"image": image.name, **asdict(row)} for row in finding.rows]
-        if options.output.suffix in (".png", ".npy"):
-            if number == 0:
-                _write_file(options.output, image, array, finding)
-            continue
-        stem = options.output / f"{Path(image.name).stem}_{name}"
-        _write_file(stem.with_suffix(".npy"), image, array, finding)
-        if finding.picture is not None:
-            _write_file(stem.with_suffix(".png"), image, array, finding)
-    return rows
-
-
-def _write_file(path: Path, image: Image, array: Array, finding: Finding) -> None:
-    if path.suffix == ".npy":
-        with atomic_writer(path) as stream:
-            np.save(stream, array, allow_pickle=False)
+def report_findings(rows: Sequence[Mapping[str, object]], output: Path, json: bool) -> None:
+    """Prints the table of what was found."""
+    if json:
+        print_json(list(rows))
         return
-    if finding.picture is None:
-        raise _fail("output", "This output is no image; write it with -o FILE.npy or -o FOLDER.")
-    height = max(SHOWN_PIXELS, finding.picture.shape[0])
-    pictures = [scale_to_height(finding.picture, height)]
-    if image.array.ndim == 3 and image.array.shape[0] == 1:
-        pictures.insert(0, scale_to_height(grey_picture(image.array[0]), height))
-    write_png(path, side_by_side(pictures))
-
-
-def _report(rows: list[dict[str, object]], options: RunOptions) -> None:
-    """Prints the table; in a folder it is written as well."""
-    columns = ("image", *Row.__dataclass_fields__)
-    if options.output.suffix not in (".png", ".npy"):
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns)
-        writer.writeheader()
-        writer.writerows(rows)
-        with atomic_writer(options.output / "table.csv") as stream:
-            stream.write(text.getvalue().encode("utf-8"))
-    if options.json:
-        print_json(rows)
-        return
-    shown = [[_cell(column, row[column]) for column in columns] for row in rows]
-    print_table("Findings", columns, shown)
-    print(f"written to {options.output}")
+    shown = [[_cell(column, row[column]) for column in COLUMNS] for row in rows]
+    print_table("Findings", COLUMNS, shown)
+    print(f"written to {output}")
 
 
 def _cell(column: str, value: object) -> str:

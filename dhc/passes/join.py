@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dhc.errors import DhcError, Diagnostic
-from dhc.ir.graph import Graph, Input, Node
+from dhc.ir.graph import Graph, Input, Node, topological
 from dhc.ir.rewrite import rebuild, transform
 from dhc.ir.size import Size, symbols
 from dhc.ops.rules import TypeRuleError
@@ -16,7 +16,8 @@ from dhc.passes.bind_sizes import bind_sizes
 def join(pipeline: Graph, model: Graph) -> Graph:
     """Returns the model fed by the pipeline's values of the same names, with a batch of one.
 
-    Inputs of the model that the pipeline does not make stay inputs.
+    Inputs of the model that the pipeline does not make stay inputs; those of the pipeline that the
+    model does not need, such as the mask that it would be compared with, do not.
 
     Raises:
         DhcError: if no name is shared, or an image does not fit its input.
@@ -38,10 +39,11 @@ def join(pipeline: Graph, model: Graph) -> Graph:
         return rebuild(node, inputs)
 
     joined = transform(bound, step)
+    needed = set(topological(node for _, node in (*joined.outputs, *joined.updates)))
     rest = tuple(n for n in bound.inputs if isinstance(n.op, Input) and n.op.label not in made)
     return replace(
         joined,
-        inputs=(*pipeline.inputs, *rest),
+        inputs=(*(node for node in pipeline.inputs if node in needed), *rest),
         constants={**pipeline.constants, **model.constants},
         origins={**pipeline.origins, **joined.origins},
     )

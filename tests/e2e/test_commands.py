@@ -19,7 +19,7 @@ TISSUE = str(ROOT / "models" / "ct_tissue.dhm")
 SMALL = ("--shape", "N=1", "--shape", "H=32", "--shape", "W=32")
 COMMANDS = (
     "check", "fmt", "explain", "summary", "graph", "compile", "verify", "run", "bench", "doctor",
-    "cache", "reduce", "train", "eval", "kpi",
+    "cache", "reduce", "train", "eval", "predict", "kpi",
 )  # fmt: skip
 
 
