@@ -99,25 +99,24 @@ class _Classes:
     """One class for each sample."""
 
     def __init__(self) -> None:
-        self._rows: list[Array] = []
         self._scores: list[Array] = []
+        self._truths: list[Array] = []
 
     def fits(self, prediction: Array, truth: Array) -> bool:
         scores = prediction.reshape(len(prediction), -1).shape[1]
         return truth.size == len(truth) and bool(np.all((truth >= 0) & (truth < max(scores, 2))))
 
     def add(self, prediction: Array, truth: Array) -> None:
-        flat = prediction.reshape(len(prediction), -1)
-        own, chosen, classes = class_pairs("confusion", flat, truth)
-        self._rows.append(np.stack([own, chosen, np.full(len(own), classes)], 1))
-        self._scores.append(np.asarray(flat, np.float64))
+        self._scores.append(prediction.reshape(len(prediction), -1).astype(np.float64))
+        self._truths.append(truth.reshape(-1))
 
     def found(self, pair: Pair, names: Sequence[str]) -> Evidence:
-        rows = np.concatenate(self._rows)
+        scores = probabilities(np.concatenate(self._scores))
+        own, chosen, classes = class_pairs("confusion", scores, np.concatenate(self._truths))
+        rows = np.stack([own, chosen, np.full(len(own), classes)], 1)
         counts = confusion_matrix(rows.astype(np.float64))
         known = [_name(names, k) for k in range(len(counts))]
         whole = tuple(tuple(int(c) for c in row) for row in counts)
-        scores, own = probabilities(np.concatenate(self._scores)), rows[:, 0]
         if len(known) == 2:  # one of two classes says it all
             curves = [roc(pair.output, known[1], scores[:, -1], own == 1)]
         else:
@@ -151,9 +150,15 @@ class _Labels:
 
 
 def probabilities(scores: Array) -> Array:
-    """Returns scores [N, C] as they are where rows are shares of 1, else their softmax."""
+    """Returns scores [N, C] as they are where rows are shares of 1, else their softmax.
+
+    One column holds probabilities if all lie between 0 and 1, else logits.
+    """
+    if scores.shape[1] == 1:
+        lies = scores.min() >= 0 and scores.max() <= 1
+        return scores if lies else np.asarray(0.5 + 0.5 * np.tanh(0.5 * scores))
     sums = scores.sum(1, keepdims=True)
-    if scores.shape[1] == 1 or (scores.min() >= 0 and np.allclose(sums, 1, atol=1e-3)):
+    if scores.min() >= 0 and np.allclose(sums, 1, atol=1e-3):
         return scores
     powers = np.exp(scores - scores.max(1, keepdims=True))
     return np.asarray(powers / powers.sum(1, keepdims=True))

@@ -48,6 +48,9 @@ def test_scores_become_probabilities_and_probabilities_stay() -> None:
     shares = np.array([[0.25, 0.75], [1.0, 0.0]])
     assert np.array_equal(probabilities(shares), shares)
     assert np.allclose(probabilities(np.log(shares + 1e-300)), shares)
+    column = np.array([[0.25], [0.75]])
+    assert np.array_equal(probabilities(column), column)
+    assert np.allclose(probabilities(np.log(column / (1 - column))), column)
 
 
 def _mask(*columns: int) -> np.ndarray:
