@@ -48,7 +48,7 @@ def dataset(
     workers: int = 0,
     balance: bool = False,
 ) -> None:
-    """A data set described by a YAML file, with a pipeline for each part."""
+    """A data set: a file, a folder or `phantom:NAME`, with a pipeline for each part."""
 
 
 @_function

@@ -163,6 +163,9 @@ def _data(value: Value, found: Configured) -> Data:
     if not isinstance(value, Record) or value.name != "dataset":
         text = 'Data are given as dataset("PATH", train=PIPELINE).'
         raise DhcError(Diagnostic("type", text, found.places["data"]))
+    if value.get("balance"):
+        text, hint = "'balance' does not work yet.", "weigh classes in the loss"
+        raise DhcError(Diagnostic("not-yet", text, value.span, "here", hints=(hint,)))
     pipelines = {}
     for part in ("train", "val", "test"):
         pipeline = value.get(part)

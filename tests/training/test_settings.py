@@ -71,6 +71,10 @@ MISTAKES = {
         {"data": 'dataset("strips.npz")'},
         "did you mean 'stripes.npz'?",
     ),
+    "balance, which does not exist yet": (
+        {"data": 'dataset("stripes.npz", balance=true)'},
+        "'balance' does not work yet",
+    ),
     "a phantom that does not exist": (
         {"data": 'dataset("phantom:lung_nodule")'},
         "did you mean 'phantom:lung_nodules'?",
