@@ -37,13 +37,15 @@ class LlvmEngine(StagedBackend):
         return (Legalise(), PackWeights(self._isa), KeepPacked())
 
     def fusion(self) -> Sequence[Pass]:
+        from dhc.backends.cpu.depthwise import PackedDepthwiseGrad
         from dhc.backends.cpu.keep import Keep, Kept
         from dhc.backends.cpu.layout import CopyEdges
         from dhc.backends.cpu.weight_grad import PackedWeightGrad
         from dhc.ops.shape import Concat
         from dhc.passes.fuse import Fuse
 
-        return (Fuse(alone=frozenset({Concat, PackedWeightGrad, Keep, Kept})), CopyEdges())
+        alone = frozenset({Concat, PackedWeightGrad, PackedDepthwiseGrad, Keep, Kept})
+        return (Fuse(alone=alone), CopyEdges())
 
     def plan(self, graph: Graph) -> Plan:
         from dhc.backends.cpu.planner import make_cpu_plan

@@ -10,6 +10,14 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+from dhc.backends.cpu.depthwise import (
+    PackDepthwise,
+    PackDepthwiseTransposed,
+    PackedDepthwise,
+    PackedDepthwiseGrad,
+    PackedDepthwiseTranspose,
+    UnpackDepthwise,
+)
 from dhc.backends.cpu.packing import Pack, PackedConv, PackedDense
 from dhc.backends.cpu.transposed import PackedConvTranspose, PackTransposed
 from dhc.backends.cpu.weight_grad import PackedWeightGrad, Unpack
@@ -30,10 +38,24 @@ WINDOWS = (
     PackedConv,
     PackedConvTranspose,
     PackedWeightGrad,
+    PackedDepthwise,
+    PackedDepthwiseTranspose,
+    PackedDepthwiseGrad,
     Conv,
 )  # read windows of an image, over its edges too
+SCATTERED = (PackedConv, PackedConvTranspose, PackedDepthwise, PackedDepthwiseTranspose)
 ANCHORS = (*WINDOWS, PackedDense)
-MAKES_WEIGHTS = (Pack, PackTransposed, Unpack, PackedWeightGrad, ConvWeightGrad)
+MAKES_WEIGHTS = (
+    Pack,
+    PackTransposed,
+    PackDepthwise,
+    PackDepthwiseTransposed,
+    Unpack,
+    UnpackDepthwise,
+    PackedWeightGrad,
+    PackedDepthwiseGrad,
+    ConvWeightGrad,
+)
 
 
 @dataclass(frozen=True)
@@ -138,7 +160,7 @@ class CopyEdges(Pass):
 
 def _readable(name: str, node: Node) -> Node:
     found = anchor(node)
-    scattered = found is not None and isinstance(found.op, (PackedConv, PackedConvTranspose))
+    scattered = found is not None and isinstance(found.op, SCATTERED)
     plane = math.prod(node.type.static_shape[2:])
     if scattered and plane > 1 and node.type.shape[1] != 1:
         return Copy(name)(node)

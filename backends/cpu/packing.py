@@ -117,6 +117,8 @@ class PackWeights(Pass):
         return transform(graph, self._step)
 
     def _step(self, node: Node, inputs: tuple[Node, ...]) -> Node:
+        from dhc.backends.cpu.depthwise import packed_depthwise
+
         new = rebuild(node, inputs)
         match new.op:
             case Conv(stride, pads, dilation, 1):
@@ -126,7 +128,7 @@ class PackWeights(Pass):
                 block = self.isa.lanes * vectors_per_block(self.isa, filters, pixels)
                 packed = Pack(block)(weight)
                 return PackedConv(filters, stride, pads, dilation)(x, packed, *bias)
-            case ConvTranspose() as conv if packable(conv, new.type):
+            case ConvTranspose(groups=1) as conv if packable(conv, new.type):
                 return self._transposed(conv, new)
             case ConvWeightGrad(groups=1) as grad:
                 from dhc.backends.cpu.weight_grad import packed_weight_grad
@@ -138,7 +140,7 @@ class PackWeights(Pass):
                 rows, units = new.type.static_shape
                 block = self.isa.lanes * vectors_per_block(self.isa, units, rows)
                 return PackedDense(units)(x, Pack(block)(weight), *bias)
-        return new
+        return packed_depthwise(new, self.isa) or new
 
     def _transposed(self, conv: ConvTranspose, node: Node) -> Node:
         x, weight, *bias = node.inputs

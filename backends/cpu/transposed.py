@@ -8,6 +8,7 @@ the kernel is no multiple of the stride, zeros stand in for those that are missi
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -145,17 +146,28 @@ class PackedConvTranspose(Structured):
 
 def packable(conv: ConvTranspose, out: Tensor) -> bool:
     """Whether every phase makes the same number of places."""
-    return (
-        conv.groups == 1
-        and set(conv.dilation) == {1}
-        and all(o % s == 0 for o, s in zip(out.static_shape[2:], conv.stride, strict=True))
+    return set(conv.dilation) == {1} and all(
+        o % s == 0 for o, s in zip(out.static_shape[2:], conv.stride, strict=True)
     )
 
 
-def packed_transpose(
-    conv: ConvTranspose, x: Tensor, weight: Tensor, out: Tensor
-) -> PackedConvTranspose:
-    """Returns the operator that takes packed weights."""
+@dataclass(frozen=True)
+class Phases:
+    """What the phases of a transposed convolution share.
+
+    Attributes:
+        cut: Elements left out before each axis.
+        size: The output's spatial axes.
+        pads: How far reads go beyond the input, before and after each axis.
+    """
+
+    cut: tuple[int, ...]
+    size: tuple[int, ...]
+    pads: Pads
+
+
+def phases_of(conv: ConvTranspose, x: Tensor, weight: Tensor, out: Tensor) -> Phases:
+    """Returns the phases of a convolution that can be packed."""
     cut = tuple(before for before, _ in conv.pads)
     size = out.static_shape[2:]
     pads = []
@@ -164,8 +176,16 @@ def packed_transpose(
     ):
         last = o // s - 1 + (s - 1 + c) // s
         pads.append((max(0, -(-taps // s) - 1 - c // s), max(0, last - (length - 1))))
+    return Phases(cut, size, tuple(pads))
+
+
+def packed_transpose(
+    conv: ConvTranspose, x: Tensor, weight: Tensor, out: Tensor
+) -> PackedConvTranspose:
+    """Returns the operator that takes packed weights."""
+    phases = phases_of(conv, x, weight, out)
     filters = weight.static_shape[1]
-    return PackedConvTranspose(filters, conv.stride, cut, size, tuple(pads))
+    return PackedConvTranspose(filters, conv.stride, phases.cut, phases.size, phases.pads)
 
 
 def phase_stride(packed: Tensor, axis: int, rank: int) -> int:

@@ -84,10 +84,11 @@ def test_packed_operators_have_the_plain_meaning(name: str, isa: Isa) -> None:
 def test_definitions_agree_with_numpy(name: str) -> None:
     for node in topological(_packed(name, AVX2).roots):
         if node.inputs:
-            _check_definition(node)
+            check_definition(node)
 
 
-def _check_definition(node: Node) -> None:
+def check_definition(node: Node) -> None:
+    """Compares an operator's definition of its elements with its numpy meaning."""
     assert isinstance(node.op, Operator)
     generator = np.random.default_rng(0)
     operands = [

@@ -20,6 +20,7 @@ from dhc.backends.cpu.kernels.finish import (
     operand_parameters,
     row_indices,
     row_offset,
+    weights_offset,
 )
 from dhc.backends.cpu.scalar_printer import ScalarPrinter
 from dhc.ir.scalar import Buffer, Var
@@ -101,7 +102,8 @@ class _Generator:
         offset = function.add(offset, function.multiply(pixel, kernel.pixel.step))
         offset = function.add(offset, channel)
         source = function.address(f"%b{kernel.source}", function.multiply(offset, FLOAT))
-        weights = function.address(f"%b{kernel.weights}", function.multiply(channel, FLOAT))
+        place = function.add(channel, weights_offset(function, kernel.rows, indices))
+        weights = function.address(f"%b{kernel.weights}", function.multiply(place, FLOAT))
         self._sum(cells, source, weights, kernel.taps)
         self._finish.store_block(indices, pixel, channel, [[cell] for cell in cells])
 

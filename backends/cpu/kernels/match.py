@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dhc.backends.cpu.depthwise import (
+    PackedDepthwise,
+    PackedDepthwiseGrad,
+    PackedDepthwiseTranspose,
+)
 from dhc.backends.cpu.features import Isa
 from dhc.backends.cpu.kernels.conv import ConvKernel, Tap
 from dhc.backends.cpu.kernels.depthwise import DepthwiseKernel
+from dhc.backends.cpu.kernels.depthwise_grad import DepthwiseGradKernel
 from dhc.backends.cpu.kernels.epilogue import Epilogue, after, split_definition
 from dhc.backends.cpu.kernels.finish import RowAxis
 from dhc.backends.cpu.kernels.warp import WarpKernel, fits
@@ -20,7 +26,6 @@ from dhc.ir.graph import Node, topological
 from dhc.ir.scalar import Buffer
 from dhc.ir.types import DType
 from dhc.lower.to_kernels import definition, output_axes
-from dhc.ops.conv import Conv
 from dhc.ops.region import Region
 from dhc.ops.warp import AffineWarp
 
@@ -54,6 +59,8 @@ def native_kernel(node: Node, buffers: tuple[Buffer, ...], isa: Isa) -> NativeKe
         return warped
     if isinstance(node.op, PackedWeightGrad):
         return _weight_grad(node, node.op, buffers)
+    if isinstance(node.op, PackedDepthwiseGrad):
+        return _depthwise_grad(node, node.op, buffers)
     step = _step(node, buffers)
     if step is None or step.source_strides[1] != 1:
         return None
@@ -64,8 +71,10 @@ def native_kernel(node: Node, buffers: tuple[Buffer, ...], isa: Isa) -> NativeKe
             return _transposed(step, conv)
         case PackedDense():
             return _dense(step)
-        case Conv() as conv:
-            return _depthwise(step, conv, isa)
+        case PackedDepthwise() as conv:
+            return _depthwise(step, conv)
+        case PackedDepthwiseTranspose() as conv:
+            return _depthwise_transposed(step, conv)
     return None
 
 
@@ -150,9 +159,22 @@ def _conv(step: _Step, conv: PackedConv) -> ConvKernel:
 
 
 def _transposed(step: _Step, conv: PackedConvTranspose) -> ConvKernel:
-    """Phases are loops of their own: they choose weights and shift the output."""
     packed, rank = step.inner.inputs[1].type, len(conv.stride)
     counts, channels, block = conv.turns(packed), packed.static_shape[-2], packed.static_shape[-1]
+    rows, pixel = _phases(step, conv)
+    reach = tuple((count - 1, 0) for count in counts)
+    return ConvKernel(
+        "", step.buffers, rows, pixel, output_axes(step.node.type)[1],
+        tuple(tap for tap in _taps(step, counts, (1,) * rank) if tap.count > 1), channels,
+        _start(step, reach), conv.filters, block, step.source, step.weights, step.epilogue,
+    )  # fmt: skip
+
+
+def _phases(
+    step: _Step, conv: PackedConvTranspose | PackedDepthwiseTranspose
+) -> tuple[tuple[RowAxis, ...], RowAxis]:
+    """Phases are loops of their own: they choose weights and shift the output."""
+    packed, rank = step.inner.inputs[1].type, len(conv.stride)
     axes, strides = output_axes(step.node.type), step.source_strides
     batch = RowAxis(axes[0], step.node.type.static_shape[0], strides[0])
     places = [
@@ -166,12 +188,7 @@ def _transposed(step: _Step, conv: PackedConvTranspose) -> ConvKernel:
         )
         for k, (s, cut) in enumerate(zip(conv.stride, conv.cut, strict=True))
     ]  # fmt: skip
-    reach = tuple((count - 1, 0) for count in counts)
-    return ConvKernel(
-        "", step.buffers, (batch, *places[:-1], *phases), places[-1], axes[1],
-        tuple(tap for tap in _taps(step, counts, (1,) * rank) if tap.count > 1), channels,
-        _start(step, reach), conv.filters, block, step.source, step.weights, step.epilogue,
-    )  # fmt: skip
+    return (batch, *places[:-1], *phases), places[-1]
 
 
 def _weight_grad(
@@ -184,9 +201,7 @@ def _weight_grad(
         return None
     x, upstream = node.inputs
     run = x.type.static_shape[1]
-    sizes = (upstream.type.static_shape[0], *upstream.type.static_shape[2:])
-    steps = (into_x[0], *(s * m for s, m in zip(into_x[2:], grad.stride, strict=True)))
-    axes = tuple(map(Axis, sizes, steps, (into_up[0], *into_up[2:])))
+    axes = _places(upstream, grad.stride, into_x, into_up)
     counts = zip(grad.kernel, into_x[2:], grad.dilation, strict=True)
     taps = tuple(Tap(count, stride * gap) for count, stride, gap in counts)
     if into_x[-1] == run and grad.dilation[-1] == 1:
@@ -212,16 +227,50 @@ def _dense(step: _Step) -> ConvKernel:
     )  # fmt: skip
 
 
-def _depthwise(step: _Step, conv: Conv, isa: Isa) -> DepthwiseKernel | None:
-    weight = step.inner.inputs[1].type.static_shape
-    channels = step.inner.inputs[0].type.static_shape[1]
-    if conv.groups != channels or weight[0] != channels or channels % isa.lanes:
-        return None
-    if step.buffers[step.weights].strides[0] != 1:
-        return None
+def _depthwise(step: _Step, conv: PackedDepthwise) -> DepthwiseKernel:
+    *counts, channels = step.inner.inputs[1].type.static_shape
     rows = _spatial(step, conv.stride)
     return DepthwiseKernel(
         "", step.buffers, rows[:-1], rows[-1], output_axes(step.node.type)[1],
-        _taps(step, weight[2:], conv.dilation), _start(step, conv.pads), channels,
+        _taps(step, tuple(counts), conv.dilation), _start(step, conv.pads), channels,
         step.source, step.weights, step.epilogue,
     )  # fmt: skip
+
+
+def _depthwise_transposed(step: _Step, conv: PackedDepthwiseTranspose) -> DepthwiseKernel:
+    packed = step.inner.inputs[1].type
+    counts = conv.turns(packed)
+    rows, pixel = _phases(step, conv)
+    reach = tuple((count - 1, 0) for count in counts)
+    return DepthwiseKernel(
+        "", step.buffers, rows, pixel, output_axes(step.node.type)[1],
+        _taps(step, counts, (1,) * len(counts)), _start(step, reach), packed.static_shape[-1],
+        step.source, step.weights, step.epilogue,
+    )  # fmt: skip
+
+
+def _depthwise_grad(
+    node: Node, grad: PackedDepthwiseGrad, buffers: tuple[Buffer, ...]
+) -> DepthwiseGradKernel | None:
+    _, source, above = buffers
+    into_x, into_up = (_known_strides(buffer) for buffer in (source, above))
+    plain = all(buffer.type is DType.F32 for buffer in buffers)
+    if not plain or into_x[1] != 1 or into_up[1] != 1:
+        return None
+    axes = _places(node.inputs[1], grad.stride, into_x, into_up)
+    counts = zip(grad.kernel, into_x[2:], grad.dilation, strict=True)
+    taps = tuple(Tap(count, stride * gap) for count, stride, gap in counts)
+    start = -sum(before * stride for (before, _), stride in zip(grad.pads, into_x[2:], strict=True))
+    channels = node.type.static_shape[-1]
+    return DepthwiseGradKernel(
+        "", buffers, axes[:-1], axes[-1], taps, start, channels, 1, 2
+    )  # fmt: skip
+
+
+def _places(
+    upstream: Node, stride: tuple[int, ...], into_x: tuple[int, ...], into_up: tuple[int, ...]
+) -> tuple[Axis, ...]:
+    """The batch and the spatial axes over which gradients are summed."""
+    sizes = (upstream.type.static_shape[0], *upstream.type.static_shape[2:])
+    steps = (into_x[0], *(s * m for s, m in zip(into_x[2:], stride, strict=True)))
+    return tuple(map(Axis, sizes, steps, (into_up[0], *into_up[2:])))
