@@ -89,10 +89,13 @@ class Run:
             counts["val"] = len(self.job.val)
         settings, steps = self.settings, self.job.steps_per_epoch
         synthetic = self.job.dataset.synthetic
-        return RunPlan(settings.name, settings.epochs, steps, counts, synthetic)
+        notes = self.job.notes
+        return RunPlan(settings.name, settings.epochs, steps, counts, synthetic, notes)
 
 
-def open_run(source: Source, name: str, folder: Path, out: Path, target: Target) -> Run:
+def open_run(
+    source: Source, name: str, folder: Path, out: Path, target: Target, begins: bool = True
+) -> Run:
     """Builds and compiles a run.
 
     Args:
@@ -101,9 +104,11 @@ def open_run(source: Source, name: str, folder: Path, out: Path, target: Target)
         folder: Where paths in the block begin: the file's own folder.
         out: Where checkpoints and reports go.
         target: What steps are compiled for.
+        begins: Whether it begins anew; otherwise its parameters come from a checkpoint of its own.
 
     Raises:
         DhcError: with everything that is wrong, before any step.
     """
     settings = train_settings(source, name)
-    return Run(TrainingJob(source, settings, folder, target), settings, out)
+    runs = out.parent if begins else None
+    return Run(TrainingJob(source, settings, folder, target, runs), settings, out)
