@@ -238,6 +238,25 @@ def train(
     _finish(train_entry(file, name, options))
 
 
+@app.command()
+def study(
+    file: File,
+    name: Annotated[str, typer.Argument(help="A study of it; may be left out if only one.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Its folder; else studies/NAME.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the study there.")] = False,
+    target: TargetName = "cpu",
+    threads: Threads = 0,
+    json: Json = False,
+) -> None:
+    """Compare candidates on the same folds, choose by validation, and open the test part once.
+
+    Example: dhc study skin.dhm melanoma --out studies/first
+    """
+    from dhc.commands.study import StudyOptions, study_entry
+
+    _finish(study_entry(file, name, StudyOptions(out, resume, target, threads, json)))
+
+
 @app.command(name="eval")
 def evaluate(
     folder: Annotated[Path, typer.Argument(help="A run that `dhc train` wrote.")],

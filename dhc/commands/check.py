@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from dhc.api import Source, load
 from dhc.commands.entries import choose_target
 from dhc.commands.report import print_json
 from dhc.errors import DhcError, Diagnostic, render, to_json
-from dhc.frontend import check, format_text
+from dhc.frontend import Program, check, format_text
 from dhc.runtime.data.files import atomic_writer
 from dhc.source import read_source
 from dhc.targets import check_backend, make_backend
@@ -38,6 +38,8 @@ def _check_file(file: Path, target: str, found: list[Diagnostic]) -> dict[str, t
     report = check(source.program)
     found += report.diagnostics
     found += [problem for name in source.targets for problem in _check_target(source, name)]
+    if not report.diagnostics:
+        found += _check_experiments(source.program)
     if target and not report.diagnostics:
         chosen = choose_target(source, target)
         for name in report.constraints:
@@ -57,6 +59,25 @@ def _check_target(source: Source, name: str) -> list[Diagnostic]:
         wrong = [each for each in error.diagnostics if each.code != "not-yet"]
         return [replace(each, span=each.span or span) for each in wrong]
     return []
+
+
+def _check_experiments(program: Program) -> list[Diagnostic]:
+    """What is wrong with trains and studies, as far as it can be told without their data."""
+    from dhc.study.settings import study_settings
+    from dhc.training.settings import train_settings
+
+    found: list[Diagnostic] = []
+    readers: dict[Callable[[Program, str], object], Sequence[str]] = {
+        train_settings: program.trains,
+        study_settings: program.studies,
+    }
+    for read, names in readers.items():
+        for name in names:
+            try:
+                read(program, name)
+            except DhcError as error:
+                found += [d for d in error.diagnostics if d.code != "not-yet" and d not in found]
+    return found
 
 
 def _print_report(

@@ -41,6 +41,14 @@ def open_entry(request: Request) -> tuple[Source, Model]:
     return source, build_entry(source, name, request.settings)
 
 
+_HINTS = {
+    "train": "train it: dhc train FILE NAME",
+    "study": "run it: dhc study FILE NAME",
+    "target": "give it to another command: --target NAME",
+    "app": "apps cannot run yet; `dhc explain FILE NAME` shows what it says",
+}
+
+
 def choose_entry(source: Source, name: str) -> str:
     """Returns the name of the entry meant.
 
@@ -57,7 +65,9 @@ def choose_entry(source: Source, name: str) -> str:
         text = (
             f"'{name}' is {'an' if kind == 'app' else 'a'} {kind}; only models and pipelines run."
         )
-        raise _fail("not-yet", text, "`dhc explain FILE NAME` shows what it says")
+        raise _fail(
+            "no-entry", text, _HINTS.get(kind, "`dhc explain FILE NAME` shows what it says")
+        )
     listed = ", ".join(entries) or "none"
     if not name:
         raise _fail("no-entry", "Say which model or pipeline is meant.", f"it has {listed}")

@@ -69,7 +69,12 @@ def interval(
     how = how or Bootstrap()
     measure = metric.counted(rows)
     value = measure(np.ones(len(rows), np.int64))
-    found = np.array([measure(counts) for counts in _draws(len(rows), groups, how.draws, seed)])
+    found = [measure(counts) for counts in draw_counts(len(rows), groups, how.draws, seed)]
+    return percentiles(value, np.array(found), how)
+
+
+def percentiles(value: float, found: Rows, how: Bootstrap) -> Interval:
+    """Returns a value with the interval of what draws found; NaN where they do not determine it."""
     known = found[~np.isnan(found)]
     if not len(known) or len(known) < how.draws / 2:
         return Interval(value, float("nan"), float("nan"), how.level)
@@ -78,7 +83,9 @@ def interval(
     return Interval(value, float(low), float(high), how.level)
 
 
-def _draws(samples: int, groups: Sequence[str] | None, draws: int, seed: int) -> Iterator[Counts]:
+def draw_counts(
+    samples: int, groups: Sequence[str] | None, draws: int, seed: int
+) -> Iterator[Counts]:
     """Yields how often each sample is drawn.
 
     The draws are raw bits, because numpy promises those to stay the same in all its versions.

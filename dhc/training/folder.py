@@ -17,7 +17,6 @@ report.html         all of it for people
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -25,9 +24,9 @@ from pathlib import Path, PurePosixPath
 from dhc.errors import DhcError, Diagnostic
 from dhc.ir.graph import Array
 from dhc.runtime.data.files import atomic_writer
+from dhc.runtime.data.folds import Fold
+from dhc.runtime.reporting.decode import read_record
 from dhc.runtime.reporting.files import DESCRIPTION, PROGRAM, WEIGHTS, write_record, write_text
-
-MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,7 @@ class Description:
         data: The folder where paths of the train block begin.
         target: What steps are compiled for.
         settings: Settings that were given besides the file, `NAME.setting=value`.
+        fold: How a study divided the data; None where it is as the data set says.
     """
 
     train: str
@@ -47,6 +47,7 @@ class Description:
     data: str
     target: str
     settings: tuple[str, ...] = ()
+    fold: Fold | None = None
 
 
 def write_description(folder: Path, description: Description, sources: Mapping[str, str]) -> None:
@@ -63,15 +64,10 @@ def read_description(folder: Path) -> Description:
         DhcError: if the folder holds no run.
     """
     path = folder / DESCRIPTION
-    if not path.is_file():
+    found = read_record(path, Description)
+    if found is None:
         text = f"'{folder}' holds no run: {DESCRIPTION} is not there."
         raise DhcError(Diagnostic("run", text, hints=("`dhc train FILE --out RUN` makes one",)))
-    try:
-        content = json.loads(path.read_bytes()[:MAX_BYTES])
-        settings = content.pop("settings")
-        found = Description(**content, settings=tuple(map(str, settings)))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise DhcError(Diagnostic("run", f"'{path}' describes no run.")) from None
     if PurePosixPath(found.file).name != found.file:
         raise DhcError(Diagnostic("run", f"'{path}' names a file outside of its folder."))
     return found

@@ -12,6 +12,7 @@ from dhc.frontend import Program as Source
 from dhc.metrics import METRICS
 from dhc.recipe.schedules import Progress
 from dhc.runtime.checkpoint import read_checkpoint
+from dhc.runtime.data.dataset import DataSet
 from dhc.runtime.reporting.records import Observer, RunPlan
 from dhc.runtime.trainer import BEST, LAST, Outcome, Rules, Trainer
 from dhc.training.job import TrainingJob
@@ -89,12 +90,16 @@ class Run:
             counts["val"] = len(self.job.val)
         settings, steps = self.settings, self.job.steps_per_epoch
         synthetic = self.job.dataset.synthetic
-        notes = self.job.notes
-        return RunPlan(settings.name, settings.epochs, steps, counts, synthetic, notes)
+        return RunPlan(settings.name, settings.epochs, steps, counts, synthetic)
 
 
 def open_run(
-    source: Source, name: str, folder: Path, out: Path, target: Target, begins: bool = True
+    source: Source,
+    name: str,
+    folder: Path,
+    out: Path,
+    target: Target,
+    dataset: DataSet | None = None,
 ) -> Run:
     """Builds and compiles a run.
 
@@ -104,11 +109,10 @@ def open_run(
         folder: Where paths in the block begin: the file's own folder.
         out: Where checkpoints and reports go.
         target: What steps are compiled for.
-        begins: Whether it begins anew; otherwise its parameters come from a checkpoint of its own.
+        dataset: The data; opened as the block says if not given.
 
     Raises:
         DhcError: with everything that is wrong, before any step.
     """
     settings = train_settings(source, name)
-    runs = out.parent if begins else None
-    return Run(TrainingJob(source, settings, folder, target, runs), settings, out)
+    return Run(TrainingJob(source, settings, folder, target, dataset), settings, out)

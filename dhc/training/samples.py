@@ -137,9 +137,7 @@ def compile_pipeline(source: Source, name: str, dataset: DataSet, part: str) -> 
         DhcError: if it takes a field that the data set has not, or does not fit the images.
     """
     first = dataset.part(part)[0].read()
-    pictures = [n for n, kind in dataset.fields.items() if kind == "image" and n in first]
-    dtype = dtype_of(first[pictures[0]]) if pictures else DType.F32
-    entry = source.pipeline(name, dtype)
+    entry = source.pipeline(name, image_dtype(dataset, part))
     labels = [n.op.label for n in entry.graph.inputs if isinstance(n.op, Input)]
     missing = [label for label in labels if label not in (*first, COUNTER)]
     if missing:
@@ -148,6 +146,13 @@ def compile_pipeline(source: Source, name: str, dataset: DataSet, part: str) -> 
         raise DhcError(Diagnostic("data", text, entry.span, "here"))
     program = compile_graph(entry.graph, Target("cpu", threads=1))
     return Pipeline(name, program, graph_digest(entry.graph))
+
+
+def image_dtype(dataset: DataSet, part: str = "train") -> DType:
+    """Returns the type of the elements of a part's images as they are stored."""
+    first = dataset.part(part)[0].read()
+    pictures = [n for n, kind in dataset.fields.items() if kind == "image" and n in first]
+    return dtype_of(first[pictures[0]]) if pictures else DType.F32
 
 
 def _number(name: str) -> int:

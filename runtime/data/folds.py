@@ -27,12 +27,39 @@ class Folding:
         grouped: Whether samples of a group, such as a patient, stay together.
         stratified: Whether each fold has about the same share of every class.
         seed: Decides between equals.
+
+    Raises:
+        ValueError: if there are fewer than 2.
     """
 
     count: int
     grouped: bool = True
     stratified: bool = False
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.count < 2:
+            raise ValueError(f"{self.count} folds are none")
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One of the folds, counted from 1.
+
+    Raises:
+        ValueError: if there is no such fold.
+    """
+
+    folding: Folding
+    number: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.folding.count:
+            raise ValueError(f"there is no fold {self.number} of {self.folding.count}")
+
+    def of(self, dataset: DataSet) -> DataSet:
+        """Returns a data set as this fold divides it; see `fold_dataset`."""
+        return fold_dataset(dataset, self.folding)[self.number - 1]
 
 
 def fold_dataset(dataset: DataSet, folding: Folding) -> tuple[DataSet, ...]:

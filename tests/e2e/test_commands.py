@@ -137,6 +137,7 @@ train lung {
     model = M()
     data = dataset("lung.yml")
     loss = mse(out.p, data.m)
+    metrics = [auc(out.p, data.m)]
     optimizer = adam(lr=cosine(1e-3 .. 1e-5, warmup=500))
     epochs = 2
 }
@@ -150,6 +151,7 @@ app nodules {
 study best {
     candidates = [lung]
     split = by(patient)
+    folds = 5
     select = max(val.auc)
 }
 """
@@ -252,3 +254,9 @@ def test_doctor_and_cache_report() -> None:
 )
 def test_mistakes_end_in_one_diagnostic(arguments: tuple[str, ...], message: str) -> None:
     assert message in _fail(*arguments)
+
+
+def test_check_reads_trains_and_studies(tmp_path: Path) -> None:
+    file = tmp_path / "experiment.dhm"
+    file.write_text(EXPERIMENT.replace("max(val.auc)", "min(val.auc)"))
+    assert "write max(val.auc)" in _fail("check", str(file))
