@@ -190,9 +190,17 @@ class Staining:
 
 
 def draw_tile(draws: Draws, kind: str, staining: Staining, size: int) -> Rgb:
-    """Returns an [H, W, 3] picture of a kind of tissue, 100 micrometres wide."""
+    """Returns an [H, W, 3] picture of a kind of tissue, 100 micrometres wide.
+
+    Another kind may reach into it, as far as a little before its middle.
+    """
     grid = square_grid(size, EXTENT)
-    nuclei, ground = KINDS[kind](draws, grid)
+    neighbour = list(KINDS)[draws.integer(0, len(KINDS) - 1)]
+    towards, distance = draws.number(0, 2 * math.pi), draws.number(8, 80)
+    along = grid.x * math.cos(towards) + grid.y * math.sin(towards)
+    other = coverage(along - distance + 4 * smooth_noise(draws, size, 5), 2 * FINENESS)
+    both = zip(KINDS[kind](draws, grid), KINDS[neighbour](draws, grid), strict=True)
+    nuclei, ground = ((1 - other) * own + other * beside for own, beside in both)
     blue = np.asarray(HAEMATOXYLIN) + staining.hue * np.asarray((1.0, -0.4, -0.4))
     density = (1.25 * staining.haematoxylin * nuclei)[..., None] * blue
     density = density + (0.85 * staining.eosin * ground)[..., None] * np.asarray(EOSIN)

@@ -26,7 +26,7 @@ QUICK = "ct_perfusion_tiny"
 DIGESTS = {
     "lung_nodules_tiny": "9b0e0508a2d8308f36b11a799fcab3f2724d5675f5330d6226f197995571afa9",
     "ct_perfusion_tiny": "d8d48fd7f5649c80a454058bd563f201c4d55ec660b3b8748b477391e8d35e36",
-    "tissue_textures_tiny": "a9eed6cda7f05ed826a8a7e9e8b0ad33359273028d9f685b22c25287b1516670",
+    "tissue_textures_tiny": "b7383ceecbdd1ad80a980dca2f02e57cb6fa9e9ed414b91bc2498ed32c2504f2",
 }
 
 
@@ -141,7 +141,9 @@ def test_slides_have_tiles_of_all_kinds() -> None:
         assert isinstance(label, int)
         brightness.setdefault(label, []).append(float(sample.read()["image"].mean()))
     assert {len(own) for own in brightness.values()} == {4}
-    assert min(brightness[0]) > max(max(own) for label, own in brightness.items() if label)
+    means = [float(np.mean(own)) for _, own in sorted(brightness.items())]
+    assert means[0] == max(means)  # fat
+    assert means[3] < means[2]  # lymphocytes are darker than glands
 
 
 @pytest.mark.parametrize("name", CATALOG)
