@@ -21,7 +21,6 @@ from dhc.runtime.synthetic.draws import Draws, Field
 from dhc.runtime.synthetic.kinetics import (
     STEP,
     arterial_input,
-    between,
     response,
     tissue_enhancement,
 )
@@ -81,12 +80,12 @@ def _scan(draws: Draws, head: Head, artery: Field, frames: int, noise: float) ->
     size = len(head.values)
     moments = np.arange(frames, dtype=np.float64) * INTERVAL
     tissue = tissue_enhancement(artery, head.flow, head.volume, head.delay, moments)
+    vein = response(artery, VENOUS_TRANSIT) / VENOUS_TRANSIT
     sharp = blur_response(size, 0.55)
     series = np.empty((frames, size, size), np.float32)
     for frame, moment in enumerate(moments.tolist()):
         values = head.values + tissue[frame]
         paint(values, head.values + _at(artery, moment), head.arteries)
-        vein = response(artery, VENOUS_TRANSIT) / VENOUS_TRANSIT
         paint(values, head.values + _at(vein, moment - VENOUS_DELAY), head.veins)
         seen = filtered(values, sharp) + noise * quantum_noise(draws, size)
         series[frame] = np.rint(np.clip(seen, LOWEST, HIGHEST))
@@ -95,8 +94,8 @@ def _scan(draws: Draws, head: Head, artery: Field, frames: int, noise: float) ->
 
 
 def _at(curve: Field, moment: float) -> float:
-    place = np.array([moment / STEP])
-    return float(between(np.stack([curve, curve]), np.zeros(1), place)[0])
+    """The value of a curve at some second; before the first it is the first."""
+    return float(np.interp(moment / STEP, np.arange(len(curve)), curve))
 
 
 @dataclass(frozen=True)
