@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from dhc.errors import DhcError, Diagnostic, did_you_mean
-from dhc.ir.graph import Array, Param
+from dhc.ir.graph import Array, Initializer, Param
+from dhc.runtime.draws import Draws, orthogonal
 
 MAX_REPORTED = 20
 
@@ -25,12 +25,29 @@ def _draw(param: Param, seed: int) -> Array:
     shape = param.type.static_shape
     if start.kind == "constant":
         return np.full(shape, start.value, dtype)
-    digest = hashlib.sha256(f"{seed}:{param.path}".encode()).digest()
-    generator = np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
-    if start.kind == "he_normal":
-        return (generator.standard_normal(shape) * math.sqrt(2 / start.fan_in)).astype(dtype)
-    bound = math.sqrt(6 / (start.fan_in + start.fan_out))
-    return generator.uniform(-bound, bound, shape).astype(dtype)
+    draws, count = Draws(f"{seed}:{param.path}"), math.prod(shape)
+    family, _, distribution = start.kind.partition("_")
+    if family == "orthogonal":
+        rows = shape[0] if shape else 1
+        values = start.value * orthogonal(draws.normal(count).reshape(rows, -1))
+    elif family == "truncated":
+        values = start.value * draws.truncated_normal(count)
+    else:
+        variance = _variance(family, start)
+        bound = math.sqrt(3 * variance)
+        values = (
+            math.sqrt(variance) * draws.normal(count)
+            if distribution == "normal"
+            else 2 * bound * draws.uniform(count) - bound
+        )
+    return values.reshape(shape).astype(dtype)
+
+
+def _variance(family: str, start: Initializer) -> float:
+    """The variance that keeps the size of values from layer to layer; see `dhc.recipe`."""
+    if family == "glorot":
+        return 2 / (start.fan_in + start.fan_out)
+    return (2 if family == "he" else 1) / start.fan_in
 
 
 def read_safetensors(path: str | Path) -> dict[str, Array]:
@@ -69,7 +86,7 @@ def check_values(params: Iterable[Param], values: Mapping[str, Array]) -> dict[s
         if path not in expected
     ]
     for path in [path for path in expected if path in values]:
-        problems += _misfit(expected[path], values[path])
+        problems += misfit(expected[path], values[path])
     if problems:
         raise DhcError(problems[:MAX_REPORTED])
     return {
@@ -84,7 +101,8 @@ def _missing(path: str, values: Mapping[str, Array]) -> Diagnostic:
     )
 
 
-def _misfit(param: Param, value: Array) -> list[Diagnostic]:
+def misfit(param: Param, value: Array) -> list[Diagnostic]:
+    """Returns what keeps an array from being a parameter's value: its shape or its type."""
     shape, wanted = param.type.static_shape, param.type.dtype
     if value.shape != shape:
         text = f"Parameter '{param.path}' has shape {list(shape)}, not {list(value.shape)}."

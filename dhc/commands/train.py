@@ -51,7 +51,9 @@ def train_entry(file: Path, name: str, options: TrainOptions) -> int:
         () if options.json else [ShowProgress()],
     )
     if found.signal:
-        print(f"Go on with: dhc train {file} {name} --out {found.folder} --resume")
+        own = found.name == name
+        out = found.folder if own else options.out or found.folder.parent / name
+        print(f"Go on with: dhc train {file} {name} --out {out}{' --resume' if own else ''}")
         return INTERRUPTED + found.signal
     _report(found.results, options.json, {"folder": str(found.folder), "reason": found.reason})
     if not options.json:

@@ -14,7 +14,10 @@ from dhc.metrics import INTERVALS
 from dhc.metrics import METRICS as METRIC_CLASSES
 from dhc.recipe.average import AVERAGES
 from dhc.recipe.clip import CLIPS
+from dhc.recipe.constraints import CONSTRAINTS
+from dhc.recipe.initializers import INITIALIZERS
 from dhc.recipe.optimizers import OPTIMIZERS
+from dhc.recipe.penalties import PENALTIES
 from dhc.recipe.schedules import SCHEDULES
 
 Stub = Callable[..., object]
@@ -31,7 +34,9 @@ def _function(stub: Stub) -> Stub:
 
 # ---- the recipe of a training: each function is described where it is defined
 
-for _registry in (OPTIMIZERS, SCHEDULES, CLIPS, AVERAGES):
+for _registry in (
+    OPTIMIZERS, SCHEDULES, CLIPS, AVERAGES, PENALTIES, CONSTRAINTS, INITIALIZERS,
+):  # fmt: skip
     FUNCTIONS.update(_registry)
 
 
@@ -223,6 +228,9 @@ TRAIN: dict[str, object] = {
     "accumulate": int,
     "clip": float | Record,
     "average": Record,
+    "initializers": Record | tuple[Record, ...],
+    "penalty": Record | tuple[Record, ...],
+    "constraint": Record | tuple[Record, ...],
     "checkpoint": int,
     "target": str | Reference,
     "distribute": {

@@ -74,14 +74,28 @@ class Input(Op):
         return Input(self.label, _substitute_type(self.type, bindings))
 
 
+Distribution = Literal[
+    "glorot_uniform",
+    "glorot_normal",
+    "he_uniform",
+    "he_normal",
+    "lecun_uniform",
+    "lecun_normal",
+    "truncated_normal",
+    "orthogonal",
+    "constant",
+]
+
+
 @dataclass(frozen=True)
 class Initializer:
     """How a parameter starts: a distribution and its scale.
 
-    `he_normal` and `glorot_uniform` take their scale from the fans; `constant` is `value`.
+    `glorot`, `he` and `lecun` take their scale from the fans. `value` is the number of `constant`,
+    the deviation of `truncated_normal`, the norm of the units of `orthogonal`.
     """
 
-    kind: Literal["he_normal", "glorot_uniform", "constant"] = "constant"
+    kind: Distribution = "constant"
     value: float = 0.0
     fan_in: int = 1
     fan_out: int = 1

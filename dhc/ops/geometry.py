@@ -223,7 +223,7 @@ def resize(
         matrix = AffineResize(plane_of("resize", x), target)()
         return AffineWarp(target, interpolation, "replicate")(x, matrix)
     if interpolation == "nearest":
-        return ResizeNearest(size, "half_pixel", "round_prefer_ceil")(x)
+        return ResizeNearest(size, rounding="round_prefer_ceil")(x)
     floats = x if x.type.dtype.is_float else Cast(DType.F32)(x)
     return Resize(size, mode=interpolation)(floats)
 

@@ -6,7 +6,9 @@ same neighbours; only the weights are floats.
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -14,8 +16,8 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from dhc.ir.graph import Node
-from dhc.ir.scalar import Scalar, cast, clamp
-from dhc.ir.size import Size
+from dhc.ir.scalar import Scalar, cast, clamp, select
+from dhc.ir.size import Shape, Size, static
 from dhc.ir.types import DType, Tensor
 from dhc.ops.base import (
     Array,
@@ -31,63 +33,33 @@ from dhc.ops.base import (
     require_elements,
     size_scalar,
 )
-from dhc.ops.conv import Ints, spread
+from dhc.ops.conv import Ints, int_size, spread
+from dhc.ops.resize_axis import Along, Coordinates, Position, Region
 from dhc.ops.sample import Sample, sample
 
-Coordinates = Literal["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"]
 Rounding = Literal["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"]
 Mode = Literal["nearest", "linear", "bilinear", "trilinear", "cubic", "bicubic"]
 CUBIC = -0.75  # the slope of cubic interpolation that ONNX, PyTorch and OpenCV use
 
 
 @dataclass(frozen=True)
-class Position:
-    """The place of output element `i` in the input: (step * i + start) / unit."""
-
-    step: Size
-    start: Size
-    unit: Size
-
-
-def position(source: Size, target: Size, coordinates: Coordinates) -> Position:
-    """Returns where output elements lie when `source` elements become `target`."""
-    single = isinstance(target, int) and target == 1
-    if single and coordinates in ("align_corners", "pytorch_half_pixel"):
-        return Position(0, 0, 1)
-    if coordinates == "align_corners":
-        return _reduced(source - 1, 0, target - 1)
-    source, target = _ratio(source, target)
-    if coordinates == "asymmetric":
-        return _reduced(source, 0, target)
-    return _reduced(source * 2, source - target, target * 2)
-
-
-def _ratio(source: Size, target: Size) -> tuple[Size, Size]:
-    """The two sizes without a common factor that shows, even if both are symbolic."""
-    if isinstance(source, int) or isinstance(target, int):
-        return source, target
-    ratios: set[tuple[int, int]] = set()
-    for (name, a), (other, b) in zip(source.terms, target.terms, strict=False):
-        if name != other:
-            return source, target
-        ratios.add((a // math.gcd(a, b), b // math.gcd(a, b)))
-    same = len(ratios) == 1 and len(source.terms) == len(target.terms)
-    return ratios.pop() if same else (source, target)
-
-
-def _reduced(step: Size, start: Size, unit: Size) -> Position:
-    if isinstance(step, int) and isinstance(start, int) and isinstance(unit, int):
-        common = math.gcd(step, start, unit)
-        return Position(step // common, start // common, unit // common)
-    return Position(step, start, unit)
-
-
-@dataclass(frozen=True)
 class Resizing(Structured):
-    """The base of resizing; `size` has the new sizes of the last axes."""
+    """The base of resizing.
+
+    Attributes:
+        size: The new sizes of the last axes.
+        coordinates: How output elements are placed, as ONNX names it.
+        scale: For each of these axes how much longer it becomes, where its size was rounded down
+            from that; without it the ratio of the sizes.
+        region: For `tf_crop_and_resize` where each of these axes begins and ends, in shares of 1.
+        extrapolation: What `tf_crop_and_resize` gives outside of the input.
+    """
 
     size: tuple[Size, ...]
     coordinates: Coordinates = "half_pixel"
+    scale: tuple[float, ...] = ()
+    region: tuple[Region, ...] = ()
+    extrapolation: float = 0.0
 
     inlines_producers: ClassVar[bool] = False
 
@@ -96,12 +68,55 @@ class Resizing(Structured):
             raise TypeRuleError(f"'{self.name}' of {len(self.size)} axes cannot take {x}.", 0)
         if any(isinstance(s, int) and s < 1 for s in self.size):
             raise TypeRuleError(f"'{self.name}' needs positive sizes.", 0)
+        self._check_region()
+        self._check_scale(x.shape[x.rank - len(self.size) :])
         return x.with_shape((*x.shape[: x.rank - len(self.size)], *self.size))
 
-    def positions(self, x: Tensor) -> list[Position]:
-        """The place of output elements along each resized axis."""
-        sources = x.shape[x.rank - len(self.size) :]
-        return [position(s, t, self.coordinates) for s, t in zip(sources, self.size, strict=True)]
+    def _check_region(self) -> None:
+        cuts = self.coordinates == "tf_crop_and_resize"
+        if len(self.region) != (len(self.size) if cuts else 0):
+            text = "one region for each axis" if cuts else "a region only for tf_crop_and_resize"
+            raise TypeRuleError(f"'{self.name}' takes {text}.")
+        if any(start >= end for start, end in self.region):
+            raise TypeRuleError(f"A region of '{self.name}' must begin before it ends.")
+
+    def _check_scale(self, sources: Shape) -> None:
+        if self.scale and len(self.scale) != len(self.size):
+            raise TypeRuleError(f"'{self.name}' takes one scale for each axis.")
+        for scale, source, target in zip(self.scale, sources, self.size, strict=False):
+            if scale <= 0:
+                raise TypeRuleError(f"'{self.name}' needs positive scales.")
+            known = isinstance(source, int) and isinstance(target, int)
+            if known and math.floor(int_size(source) * scale + 1e-6) != target:
+                raise TypeRuleError(f"{source} elements scaled by {scale} are not {target}.", 0)
+
+    def along(self, shape: Shape) -> list[Along]:
+        """How each resized axis of a tensor is treated."""
+        sources = shape[len(shape) - len(self.size) :]
+        scales = self.scale or (0.0,) * len(self.size)
+        regions = self.region or ((0.0, 1.0),) * len(self.size)
+        return [
+            Along(old, new, self.coordinates, scale, region)
+            for old, new, scale, region in zip(sources, self.size, scales, regions, strict=True)
+        ]
+
+    def cut(self, value: Scalar, index: Index, ways: list[Along]) -> Scalar:
+        """A result, or `extrapolation` where the element lies outside of the input."""
+        if self.coordinates != "tf_crop_and_resize":
+            return value
+        first = len(index) - len(ways)
+        inside = [way.inside(i) for way, i in zip(ways, index[first:], strict=True)]
+        return select(functools.reduce(operator.and_, inside), value, self.extrapolation)
+
+    def cut_numpy(self, result: Array, ways: list[Along]) -> Array:
+        """The same for numpy."""
+        for axis, way in enumerate(ways if self.region else (), result.ndim - len(ways)):
+            place = way.places()
+            (source,) = static((way.source,))
+            outside = (place < 0) | (place > source - 1)
+            where = np.moveaxis(result, axis, -1)
+            where[..., outside] = self.extrapolation
+        return result
 
 
 @op("resize_nearest", onnx=Onnx("Resize", since=13))
@@ -114,11 +129,11 @@ class ResizeNearest(Resizing):
     inlines_producers: ClassVar[bool] = True
 
     def element(self, out: Tensor, index: Index, x: Operand) -> Scalar:
-        first = len(index) - len(self.size)
+        ways = self.along(x.type.shape)
         where = list(index)
-        for axis, place in enumerate(self.positions(x.type), first):
-            where[axis] = self.nearest(place, index[axis], x.type.shape[axis])
-        return x[tuple(where)]
+        for axis, way in enumerate(ways, len(index) - len(ways)):
+            where[axis] = self.nearest(way.position(), index[axis], x.type.shape[axis])
+        return self.cut(x[tuple(where)], index, ways)
 
     def nearest(self, place: Position, i: Scalar, size: Size) -> Scalar:
         """The element along one axis that output element `i` shows."""
@@ -143,11 +158,11 @@ class ResizeNearest(Resizing):
             "round_prefer_floor": lambda p: np.ceil(p - 0.5),
             "round_prefer_ceil": lambda p: np.floor(p + 0.5),
         }
-        for axis, target in enumerate(self.size, x.ndim - len(self.size)):
-            place = _coordinates(x.shape[axis], int(str(target)), self.coordinates)
-            near = rounders[self.rounding](place).astype(np.int64)
+        ways = self.along(x.shape)
+        for axis, way in enumerate(ways, x.ndim - len(ways)):
+            near = rounders[self.rounding](way.places()).astype(np.int64)
             x = np.take(x, np.clip(near, 0, x.shape[axis] - 1), axis=axis)
-        return x
+        return self.cut_numpy(x, ways)
 
     def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
         from dhc.ops.resize_grad import resize_nearest_gradient
@@ -160,7 +175,13 @@ class ResizeNearest(Resizing):
             ("half_pixel", "round_prefer_floor"), ("asymmetric", "floor"),
             ("align_corners", "round_prefer_ceil"), ("pytorch_half_pixel", "ceil"),
         ]  # fmt: skip
-        return [sample(cls((7, 2), *way), "f32[1, 2, 4, 5]") for way in ways]
+        cut = cls((3, 4), "tf_crop_and_resize", (), ((-0.2, 0.7), (0.25, 1.5)), -1.0)
+        scaled = cls((5, 2), "half_pixel_symmetric", (1.3, 0.45))
+        return [
+            *(sample(cls((7, 2), way, rounding=rule), "f32[1, 2, 4, 5]") for way, rule in ways),
+            sample(cut, "f32[1, 4, 5]"),
+            sample(scaled, "f32[1, 4, 6]"),
+        ]
 
 
 @op("resize", onnx=Onnx("Resize", since=13, attributes=(("slope", "cubic_coeff_a"),)))
@@ -180,12 +201,13 @@ class Resize(Resizing):
         return super().infer(x)
 
     def element(self, out: Tensor, index: Index, x: Operand) -> Scalar:
-        first = len(index) - len(self.size)
+        ways = self.along(x.type.shape)
+        first = len(index) - len(ways)
         taps = [
-            self.neighbours(place, index[axis], x.type.shape[axis], x.type.dtype)
-            for axis, place in enumerate(self.positions(x.type), first)
+            self.neighbours(way.position(), index[axis], x.type.shape[axis], x.type.dtype)
+            for axis, way in enumerate(ways, first)
         ]
-        return blend(x, index[:first], taps)
+        return self.cut(blend(x, index[:first], taps), index, ways)
 
     def neighbours(
         self, place: Position, i: Scalar, size: Size, dtype: DType
@@ -200,12 +222,12 @@ class Resize(Resizing):
         return [(clamp(below + start + k, 0, last), weight) for k, weight in enumerate(weights)]
 
     def numpy(self, x: Array) -> Array:
-        for axis, target in enumerate(self.size, x.ndim - len(self.size)):
-            place = _coordinates(x.shape[axis], int(str(target)), self.coordinates)
-            x = np.moveaxis(self._along(np.moveaxis(x, axis, -1), place), -1, axis)
-        return x
+        ways = self.along(x.shape)
+        for axis, way in enumerate(ways, x.ndim - len(ways)):
+            x = np.moveaxis(self._blended(np.moveaxis(x, axis, -1), way.places()), -1, axis)
+        return self.cut_numpy(x, ways)
 
-    def _along(self, x: Array, place: Array) -> Array:
+    def _blended(self, x: Array, place: Array) -> Array:
         below = np.floor(place)
         distances = {"linear": (0, 1), "cubic": (-1, 0, 1, 2)}[self.mode]
         total = np.zeros((*x.shape[:-1], len(place)), np.float64)
@@ -221,12 +243,18 @@ class Resize(Resizing):
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
+        cut = ((-0.2, 0.7), (0.25, 1.5))
         return [
             sample(cls((6, 10)), "f32[1, 2, 3, 5]"),
             sample(cls((4, 1), "pytorch_half_pixel"), "f32[1, 2, 3, 5]"),
-            sample(cls((7,), "align_corners", "cubic"), "f32[2, 3, 5]"),
+            sample(cls((7,), "align_corners", mode="cubic"), "f32[2, 3, 5]"),
             sample(cls((2, 5, 3), "asymmetric"), "f32[1, 1, 3, 3, 4]"),
             sample(cls((7, 3), mode="cubic"), "f32[1, 1, 4, 5]"),
+            sample(cls((5, 2), "half_pixel_symmetric", (1.3, 0.45)), "f32[1, 4, 6]"),
+            sample(cls((5,), "asymmetric", (1.3,), mode="cubic"), "f32[2, 4]"),
+            sample(cls((3, 4), "tf_crop_and_resize", (), cut, 0.5), "f32[1, 4, 5]"),
+            sample(cls((1, 3), "tf_crop_and_resize", (), cut, mode="cubic"), "f32[1, 4, 5]"),
+            sample(cls((3, 4, 3), "half_pixel_symmetric", mode="cubic"), "f32[1, 2, 3, 4]"),
         ]
 
 
@@ -256,18 +284,6 @@ def blend(x: Operand, done: Index, taps: list[list[tuple[Scalar, Scalar]]]) -> S
     for at, weight in others:
         total = total + blend(x, (*done, at), taps[1:]) * weight
     return total
-
-
-def _coordinates(source: int, target: int, coordinates: Coordinates) -> Array:
-    """The places in f64, as the ONNX specification writes them."""
-    i = np.arange(target)
-    if coordinates == "asymmetric":
-        return np.asarray(i * source / target)
-    if coordinates == "align_corners":
-        return np.asarray(i * (source - 1) / max(target - 1, 1))
-    if coordinates == "pytorch_half_pixel" and target == 1:
-        return np.zeros(1)
-    return np.asarray(((2 * i + 1) * source - target) / (2 * target))
 
 
 def kernel(distance: Array, mode: str, a: float) -> Array:
@@ -300,6 +316,6 @@ def upsample(
     if len(size) != len(spatial):
         raise TypeRuleError(f"'upsample' cannot make {x.type} like {like and like.type}.", 0)
     if mode == "nearest":
-        return ResizeNearest(size, "asymmetric", "floor")(x)
+        return ResizeNearest(size, "asymmetric", rounding="floor")(x)
     coordinates: Coordinates = "align_corners" if align_corners else "half_pixel"
-    return Resize(size, coordinates, "cubic" if "cubic" in mode else "linear")(x)
+    return Resize(size, coordinates, mode="cubic" if "cubic" in mode else "linear")(x)

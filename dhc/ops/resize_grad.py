@@ -30,14 +30,12 @@ from dhc.ops.base import (
 from dhc.ops.conv import int_size
 from dhc.ops.resize import (
     CUBIC,
-    Coordinates,
-    Position,
     Resize,
     ResizeNearest,
     Resizing,
     Rounding,
-    position,
 )
+from dhc.ops.resize_axis import Along, Coordinates, Region
 from dhc.ops.sample import Sample, sample
 from dhc.ops.shape import Permute
 
@@ -49,12 +47,14 @@ class ResizingGrad(Structured):
     Attributes:
         axis: The axis, counted from the front.
         size: Its size before the resizing, which the result has.
-        coordinates: As of the resizing.
+        coordinates, scale, region: As of the resizing along this axis.
     """
 
     axis: Axis
     size: Size
     coordinates: Coordinates = "half_pixel"
+    scale: tuple[float, ...] = ()
+    region: tuple[Region, ...] = ()
 
     def infer(self, upstream: Tensor) -> Tensor:
         require_elements(self.name, "float", (upstream,))
@@ -74,9 +74,9 @@ class ResizingGrad(Structured):
         """What of the value of output element `i`, one of `target`, goes back to element `j`."""
         raise NotImplementedError
 
-    def place(self, target: int) -> Position:
-        """Where output elements lie."""
-        return position(self.size, target, self.coordinates)
+    def along(self, target: Size) -> Along:
+        """How the axis was resized."""
+        return self.forward(target).along((self.size,))[0]
 
     def element(self, out: Tensor, index: Index, upstream: Operand) -> Scalar:
         target = int_size(upstream.type.shape[self.axis])
@@ -85,19 +85,27 @@ class ResizingGrad(Structured):
         offset = axis_variable("k", count)
         i = first + offset
         value = upstream.padded((*index[: self.axis], i, *index[self.axis + 1 :]))
-        return reduce_over("sum", (offset,), self.part(target, i, j, value))
+        part, way = self.part(target, i, j, value), self.along(target)
+        return reduce_over("sum", (offset,), select(way.inside(i), part, 0) if way.cuts else part)
 
     def _window(self, target: int, j: Scalar) -> tuple[Scalar, int]:
         """The first output element whose place is within reach of `j`, and how many may be.
 
         The place of `i` is (step * i + start) / unit: it grows with `i`, but for step 0.
         """
-        place = self.place(target)
+        place = self.along(target).position()
         step, start, unit = static((place.step, place.start, place.unit))
         if step == 0:
             return lift(0, j.dtype), target
         below = ((j - self.reach()) * unit - start) // step
         return below + 1, int_size(ceil_divide(2 * self.reach() * unit, step))
+
+    def numpy(self, upstream: Array) -> Array:
+        """The product with the matrix [size, target] of the resizing."""
+        unit = np.eye(static((self.size,))[0])
+        matrix = self.forward(upstream.shape[self.axis]).numpy(unit)
+        product = np.tensordot(upstream, matrix, (self.axis, 1))
+        return np.moveaxis(product, -1, self.axis).astype(upstream.dtype)
 
     def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
         order = list(range(x.type.rank))
@@ -114,7 +122,8 @@ class ResizeGrad(ResizingGrad):
     slope: float = CUBIC
 
     def forward(self, target: Size) -> Resize:
-        return Resize((target,), self.coordinates, self.mode, self.slope)
+        way = (self.coordinates, self.scale, self.region)
+        return Resize((target,), *way, mode=self.mode, slope=self.slope)
 
     def reach(self) -> int:
         return 1 if self.mode == "linear" else 2
@@ -122,24 +131,19 @@ class ResizeGrad(ResizingGrad):
     def part(self, target: int, i: Scalar, j: Scalar, value: Scalar) -> Scalar:
         """At the border, several neighbours of a place may be the same element."""
         share: Scalar = lift(0, value.dtype)
-        resize, place = self.forward(target), self.place(target)
+        resize, place = self.forward(target), self.along(target).position()
         for at, weight in resize.neighbours(place, i, self.size, value.dtype):
             share = share + select(at.equals(j), weight, 0)
         return share * value
-
-    def numpy(self, upstream: Array) -> Array:
-        """The product with the matrix [size, target] of the resizing."""
-        unit = np.eye(static((self.size,))[0])
-        matrix = self.forward(upstream.shape[self.axis]).numpy(unit)
-        product = np.tensordot(upstream, matrix, (self.axis, 1))
-        return np.moveaxis(product, -1, self.axis).astype(upstream.dtype)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         return [
             sample(cls(2, 3), "f32[1, 2, 6, 5]"),
             sample(cls(0, 5, "pytorch_half_pixel"), "f32[1, 3]"),
-            sample(cls(1, 5, "align_corners", "cubic"), "f32[2, 7]"),
+            sample(cls(1, 5, "align_corners", mode="cubic"), "f32[2, 7]"),
+            sample(cls(0, 4, "half_pixel_symmetric", (1.3,)), "f32[5, 2]"),
+            sample(cls(1, 4, "tf_crop_and_resize", (), ((-0.2, 0.7),)), "f32[2, 3]"),
             sample(cls(1, 7, "asymmetric"), "f32[2, 3]"),
             sample(cls(0, 4, mode="cubic"), "f32[9, 2]"),
         ]
@@ -152,50 +156,56 @@ class ResizeNearestGrad(ResizingGrad):
     rounding: Rounding = "round_prefer_floor"
 
     def forward(self, target: Size) -> ResizeNearest:
-        return ResizeNearest((target,), self.coordinates, self.rounding)
+        way = (self.coordinates, self.scale, self.region)
+        return ResizeNearest((target,), *way, rounding=self.rounding)
 
     def reach(self) -> int:
         return 1
 
     def part(self, target: int, i: Scalar, j: Scalar, value: Scalar) -> Scalar:
-        shown = self.forward(target).nearest(self.place(target), i, self.size)
+        shown = self.forward(target).nearest(self.along(target).position(), i, self.size)
         return select(shown.equals(j), value, 0)
-
-    def numpy(self, upstream: Array) -> Array:
-        (size,) = static((self.size,))
-        chosen = self.forward(upstream.shape[self.axis]).numpy(np.arange(size))
-        copies = np.moveaxis(upstream, self.axis, 0)
-        total = np.zeros((size, *copies.shape[1:]), upstream.dtype)
-        np.add.at(total, chosen, copies)
-        return np.moveaxis(total, 0, self.axis)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         return [
             sample(cls(1, 3), "f32[2, 7, 2]"),
-            sample(cls(0, 4, "asymmetric", "floor"), "f32[8, 3]"),
-            sample(cls(1, 5, "align_corners", "round_prefer_ceil"), "f32[2, 3]"),
-            sample(cls(0, 4, "half_pixel", "ceil"), "f32[9, 2]"),
+            sample(cls(0, 4, "asymmetric", rounding="floor"), "f32[8, 3]"),
+            sample(cls(1, 5, "align_corners", rounding="round_prefer_ceil"), "f32[2, 3]"),
+            sample(cls(0, 4, "half_pixel", rounding="ceil"), "f32[9, 2]"),
+            sample(cls(1, 4, "tf_crop_and_resize", (), ((0.25, 1.5),)), "f32[2, 5]"),
         ]
 
 
 def resize_gradient(operator: Resize, upstream: Node, x: Node) -> Node:
     """Returns the gradient of `resize` for x, one resized axis after another."""
-    for axis, size in _resized(operator, x):
-        back = ResizeGrad(axis, size, operator.coordinates, operator.mode, operator.slope)
-        upstream = back(upstream)
+    for axis, way in _resized(operator, x):
+        kernel = (operator.mode, operator.slope)
+        upstream = ResizeGrad(axis, way.source, *_way(operator, way), *kernel)(upstream)
     return upstream
 
 
 def resize_nearest_gradient(operator: ResizeNearest, upstream: Node, x: Node) -> Node:
     """Returns the gradient of `resize_nearest` for x, one resized axis after another."""
-    for axis, size in _resized(operator, x):
-        upstream = ResizeNearestGrad(axis, size, operator.coordinates, operator.rounding)(upstream)
+    for axis, way in _resized(operator, x):
+        back = ResizeNearestGrad(axis, way.source, *_way(operator, way), operator.rounding)
+        upstream = back(upstream)
     return upstream
 
 
-def _resized(operator: Resizing, x: Node) -> list[tuple[int, Size]]:
-    """The axes whose sizes change, with their old sizes; resizing to the same size does nothing."""
+def _way(
+    operator: Resizing, way: Along
+) -> tuple[Coordinates, tuple[float, ...], tuple[Region, ...]]:
+    """The attributes that say how one axis was resized."""
+    scale = (way.scale,) if operator.scale else ()
+    return way.coordinates, scale, (way.region,) if operator.region else ()
+
+
+def _resized(operator: Resizing, x: Node) -> list[tuple[int, Along]]:
+    """The axes that resizing changes: the same size, whole, is the same axis."""
     first = x.type.rank - len(operator.size)
-    sizes = zip(x.type.shape[first:], operator.size, strict=True)
-    return [(first + k, old) for k, (old, new) in enumerate(sizes) if old != new]
+    return [
+        (axis, way)
+        for axis, way in enumerate(operator.along(x.type.shape), first)
+        if way.source != way.target or way.cuts or way.scale
+    ]

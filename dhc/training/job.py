@@ -24,18 +24,21 @@ from dhc.ops.collective import BatchMean
 from dhc.ops.random import COUNTER
 from dhc.passes.bind_sizes import bind_sizes
 from dhc.passes.widen import widen
+from dhc.recipe.penalties import Penalise
 from dhc.runtime.data.dataset import DataSet, open_dataset
 from dhc.runtime.data.sampler import Sampler
-from dhc.runtime.parameters import check_values, initial_values, read_safetensors
+from dhc.runtime.parameters import check_values
 from dhc.targets import make_backend
 from dhc.training.diagnose import first_trouble
 from dhc.training.group import Part
 from dhc.training.samples import IDENTITY, Samples, compile_pipeline
-from dhc.training.settings import TrainSettings, choose
+from dhc.training.settings import TrainSettings, by_name, choose
+from dhc.training.start import draw, part_of, renamed
 from dhc.training.step import (
     LOSS,
     NUMBERS,
     WEIGHT,
+    Adjust,
     Step,
     StepOptions,
     average_path,
@@ -75,7 +78,12 @@ class TrainingJob:
         settings: What its train block says.
         folder: Where paths in the block begin.
         target: What steps are compiled for.
+        runs: The folder of the runs of other trains; None if the parameters come from a checkpoint
+            afterwards, so that none are taken from elsewhere.
         dataset: The data; opened as the block says if not given.
+
+    Attributes:
+        notes: What people should know of how it begins.
 
     Raises:
         DhcError: with what is wrong, before any step.
@@ -87,9 +95,11 @@ class TrainingJob:
         settings: TrainSettings,
         folder: Path,
         target: Target,
+        runs: Path | None = None,
         dataset: DataSet | None = None,
     ) -> None:
         self.settings = settings
+        self.notes: tuple[str, ...] = ()
         self._source = source
         self.dataset = dataset or open_data(settings, folder)
         self.opened: dict[str, Samples] = {}
@@ -100,7 +110,9 @@ class TrainingJob:
         self._sampler = Sampler(len(self.train), group, settings.seed)
         self._workers = settings.data.workers or min(4, os.cpu_count() or 1)
         target = _narrowed(target, settings)
-        self._step = compile_graph(self.built.step.graph, target, parameters=self._start(folder))
+        self._step = compile_graph(
+            self.built.step.graph, target, parameters=self._start(folder, runs)
+        )
         self._check = compile_graph(self.built.check, target)
 
     # ---- what the trainer asks for ---------------------------------------------------------------
@@ -217,18 +229,32 @@ class TrainingJob:
         pipeline = compile_pipeline(source, name, self.dataset, part) if name else None
         return Samples(self.dataset, part, pipeline, self.settings.seed)
 
-    def _start(self, folder: Path) -> dict[str, Array]:
-        """The parameters at the beginning: drawn by the seed, or the network's from a file."""
-        params = self.built.step.graph.params
-        values = initial_values(params, self.settings.seed)
-        if self.settings.weights:
-            own = [param for param in params if param.path in self.built.paths]
-            try:
-                values |= check_values(own, read_safetensors(folder / self.settings.weights))
-            except DhcError as problem:
-                raise problem.at(self.settings.configured.places["weights"]) from None
+    def _start(self, folder: Path, runs: Path | None) -> dict[str, Array]:
+        """The parameters at the beginning: drawn by the seed, or taken from elsewhere."""
+        settings, params = self.settings, self.built.step.graph.params
+        values = draw(params, by_name(settings.initializers, self.built.paths), settings.seed)
+        if runs is not None:
+            values |= self._taken(folder, runs)
         averages = {average_path(path): values[path] for path in self.built.step.averaged}
         return values | averages
+
+    def _taken(self, folder: Path, runs: Path) -> dict[str, Array]:
+        """The network's parameters that a file or another run gives."""
+        settings = self.settings
+        source = settings.weights or settings.init
+        if source is None:
+            return {}
+        own = [param for param in self.built.step.graph.params if param.path in self.built.paths]
+        try:
+            found = renamed(source.read(folder, runs), settings.rename)
+            if settings.weights:
+                return check_values(own, found)
+            values, report = part_of(own, found, str(source))
+        except DhcError as problem:
+            place = "weights" if settings.weights else "init"
+            raise problem.at(settings.configured.places[place]) from None
+        self.notes = (report,)
+        return values
 
     def _inputs(
         self, number: int, rate: float, batch: Mapping[str, Array], part: Part
@@ -316,9 +342,13 @@ def build(source: Source, settings: TrainSettings, types: Mapping[str, Tensor]) 
     paths = tuple(param.path for param in bound.params)
     span = settings.configured.places.get("freeze")
     frozen = choose(settings.freeze, paths, span) if settings.freeze else frozenset()
-    adjust = (settings.clip,) if settings.clip is not None else ()
     options = StepOptions(
-        settings.optimizer, frozen, adjust, settings.average, settings.accumulate > 1
+        settings.optimizer,
+        frozen,
+        _adjust(settings, paths),
+        settings.average,
+        settings.accumulate > 1,
+        by_name(settings.constraints, paths),
     )
     step = build_step(bound, {name: data[name] for name in used}, objective, options)
     mean = BatchMean()(loss) if loss.type.shape else loss
@@ -358,6 +388,13 @@ def _bindings(
                 text = f"The model takes '{label}' as {wanted}; a sample has {given}."
                 raise _unfit(text, settings)
     return batch, found
+
+
+def _adjust(settings: TrainSettings, paths: Sequence[str]) -> list[Adjust]:
+    """What changes gradients: penalties are part of them when they are clipped."""
+    penalties = by_name(settings.penalties, paths)
+    found: list[Adjust] = [Penalise(penalties)] if penalties else []
+    return [*found, settings.clip] if settings.clip is not None else found
 
 
 def _used(loss: Node, given: Mapping[str, Node]) -> list[str]:

@@ -90,7 +90,8 @@ class Run:
             counts["val"] = len(self.job.val)
         settings, steps = self.settings, self.job.steps_per_epoch
         synthetic = self.job.dataset.synthetic
-        return RunPlan(settings.name, settings.epochs, steps, counts, synthetic)
+        notes = self.job.notes
+        return RunPlan(settings.name, settings.epochs, steps, counts, synthetic, notes)
 
 
 def open_run(
@@ -100,6 +101,7 @@ def open_run(
     out: Path,
     target: Target,
     dataset: DataSet | None = None,
+    begins: bool = True,
 ) -> Run:
     """Builds and compiles a run.
 
@@ -110,9 +112,11 @@ def open_run(
         out: Where checkpoints and reports go.
         target: What steps are compiled for.
         dataset: The data; opened as the block says if not given.
+        begins: Whether it begins anew; otherwise its parameters come from a checkpoint of its own.
 
     Raises:
         DhcError: with everything that is wrong, before any step.
     """
     settings = train_settings(source, name)
-    return Run(TrainingJob(source, settings, folder, target, dataset), settings, out)
+    runs = out.parent if begins else None
+    return Run(TrainingJob(source, settings, folder, target, runs, dataset), settings, out)

@@ -20,7 +20,7 @@ from dhc.runtime.reporting.history import History, read_history
 from dhc.runtime.reporting.records import EpochRecord, Observer
 from dhc.runtime.reporting.report.observer import Report
 from dhc.runtime.reporting.report.page import write_report
-from dhc.runtime.trainer import BEST
+from dhc.runtime.trainer import BEST, LAST
 from dhc.training.account import Account
 from dhc.training.describe import Beginning, describe_run
 from dhc.training.evaluate import Evaluation, evaluate
@@ -42,6 +42,7 @@ class Trained:
         results: What the best weights are worth on each part that was not trained on.
         reason: Why the run ended.
         signal: The signal that ended it, or 0; there are no results then.
+        name: Of the train; that of an earlier stage if a signal ended that.
     """
 
     folder: Path
@@ -49,6 +50,7 @@ class Trained:
     results: Mapping[str, Evaluation]
     reason: str
     signal: int = 0
+    name: str = ""
 
 
 def train(
@@ -64,7 +66,8 @@ def train(
 
     Args:
         source: A loaded file.
-        name: Of the train block; may be left out if there is only one.
+        name: Of the train block; may be left out if there is only one. A train with whose weights
+            it begins runs first, beside it, unless it has a finished run there.
         out: The folder of the run; `runs/NAME` if not given.
         target: What steps are compiled for.
         resume: Whether to go on where the last checkpoint of that folder was written.
@@ -79,7 +82,11 @@ def train(
     name = choose_train(source, name)
     folder = Path(out) if out is not None else Path("runs") / name
     chosen = target if isinstance(target, Target) else Target(target)
-    run = _open(source, name, folder, chosen, settings or {})
+    if not resume:
+        unfinished = _train_earlier(source, name, folder, chosen, settings or {}, observers)
+        if unfinished is not None:
+            return unfinished
+    run = _open(source, name, folder, chosen, settings or {}, begins=not resume)
     run.check_folder(resume)
     describe_run(run, Beginning(source, chosen, settings or {}))
     return carry_out(run, Account(run, began), observers, resume)
@@ -97,7 +104,8 @@ def carry_out(
     finally:
         write_report(folder)
     results = {} if outcome.signal else finish(run, account)
-    return Trained(folder, read_history(folder)[1], results, outcome.reason, outcome.signal)
+    history = read_history(folder)[1]
+    return Trained(folder, history, results, outcome.reason, outcome.signal, run.settings.name)
 
 
 def finish(run: Run, account: Account) -> dict[str, Evaluation]:
@@ -132,7 +140,8 @@ def reopen(folder: str | Path) -> Run:
     source = load(path / PROGRAM / found.file)
     data = Source(source.program, found.data)
     settings = dict(each.split("=", 1) for each in found.settings)
-    run = _open(data, found.train, path, Target(found.target), settings, found.fold)
+    target = Target(found.target)
+    run = _open(data, found.train, path, target, settings, begins=False, fold=found.fold)
     if not (path / BEST).exists():
         raise DhcError(Diagnostic("run", f"The run '{path}' has finished no epoch yet."))
     run.job.restore(read_checkpoint(path / BEST).arrays)
@@ -159,14 +168,69 @@ def choose_train(source: Source, name: str) -> str:
     raise DhcError(Diagnostic("unknown-name", f"There is no train '{name}'.", hints=(hint,)))
 
 
+def _train_earlier(
+    source: Source,
+    name: str,
+    folder: Path,
+    target: Target,
+    settings: Mapping[str, str],
+    observers: Sequence[Observer],
+) -> Trained | None:
+    """Trains the stage with whose weights a train begins; returns it only if it was interrupted.
+
+    Raises:
+        DhcError: if anything in this train is wrong, before another one begins; or if the stage has
+            a run that another program made.
+    """
+    earlier = _stages(source, name, settings)
+    if not earlier:
+        return None
+    stage, place = earlier[0], folder.parent / earlier[0]
+    own = _open(source, stage, place, target, {}, begins=False)
+    if not (place / RESULTS).exists():
+        _open(source, name, folder, target, settings, begins=False).check_folder(resume=False)
+        going = (place / LAST).exists()
+        done = train(source, stage, place, target, going, observers=observers)
+        return done if done.signal else None
+    if read_checkpoint(place / BEST).state.get("program") != own.job.digest():
+        text = f"The run '{place}' was made by another program than '{stage}' is now."
+        hints = (
+            "remove it, or train into another folder",
+            f'or take its weights as they are: init = "{place}"',
+        )
+        raise DhcError(Diagnostic("run", text, hints=hints))
+    return None
+
+
+def _stages(source: Source, name: str, settings: Mapping[str, str]) -> list[str]:
+    """The trains that come before one, the latest first.
+
+    Raises:
+        DhcError: if they go round in a circle.
+    """
+    found: list[str] = []
+    program = source.program.with_settings(name, settings) if settings else source.program
+    last = name
+    while before := train_settings(program, last).begins_with:
+        if before in (name, *found):
+            text = (
+                f"'{name}' would begin with its own weights: {' <- '.join((name, *found, before))}."
+            )
+            raise DhcError(Diagnostic("run", text))
+        found.append(before)
+        last = before
+    return found
+
+
 def _open(
     source: Source,
     name: str,
     folder: Path,
     target: Target,
     settings: Mapping[str, str],
+    begins: bool = True,
     fold: Fold | None = None,
 ) -> Run:
     program = source.program.with_settings(name, settings) if settings else source.program
     data = fold.of(open_data(train_settings(program, name), source.folder)) if fold else None
-    return open_run(program, name, source.folder, folder, target, data)
+    return open_run(program, name, source.folder, folder, target, data, begins)

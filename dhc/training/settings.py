@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from dhc.errors import ArgumentError, DhcError, Diagnostic, did_you_mean
 from dhc.frontend import Configured, Program
@@ -12,13 +13,19 @@ from dhc.frontend.values import DefinitionValue, Instance, Record, Reference, Va
 from dhc.metrics import INTERVALS, METRICS, Bootstrap, Metric
 from dhc.recipe.average import AVERAGES, Ema
 from dhc.recipe.clip import CLIPS, ClipNorm, ClipValue
+from dhc.recipe.constraints import CONSTRAINTS, Constraint
+from dhc.recipe.initializers import INITIALIZERS, Draw
 from dhc.recipe.optimizers import OPTIMIZERS, Optimizer
+from dhc.recipe.penalties import PENALTIES, Penalty
 from dhc.recipe.schedules import SCHEDULES, Constant, Schedule
 from dhc.source import Span
-from dhc.training.registered import made
+from dhc.training.registered import made, made_all
+from dhc.training.start import Pair, Taken, taken
 from dhc.training.step import LOSS
 
 ROOTS, COMPARED = ("out", "data"), ("prediction", "truth")
+T = TypeVar("T")
+Named = TypeVar("Named", Draw, Penalty, Constraint)
 Clipping = ClipNorm | ClipValue
 
 
@@ -81,9 +88,20 @@ class TrainSettings:
     accumulate: int
     clip: Clipping | None
     average: Ema | None
+    initializers: tuple[tuple[Draw, Record], ...]
+    penalties: tuple[tuple[Penalty, Record], ...]
+    constraints: tuple[tuple[Constraint, Record], ...]
     freeze: tuple[str, ...]
-    weights: str
+    weights: Taken | None
+    init: Taken | None
+    rename: tuple[Pair, ...]
     stop: Stop
+
+    @property
+    def begins_with(self) -> str:
+        """The train with whose weights this one begins; empty if with none."""
+        source = self.weights or self.init
+        return source.train if source else ""
 
 
 def train_settings(program: Program, name: str) -> TrainSettings:
@@ -95,6 +113,9 @@ def train_settings(program: Program, name: str) -> TrainSettings:
     found = program.train(name)
     values = found.values
     _refuse_later(found)
+    if {"weights", "init"} <= found.places.keys():
+        text = "A train begins with 'weights' or with 'init', not with both."
+        raise DhcError(Diagnostic("arguments", text, found.places["init"], "here"))
     optimizer = values["optimizer"]
     assert isinstance(optimizer, Record)
     model = values["model"]
@@ -118,8 +139,13 @@ def train_settings(program: Program, name: str) -> TrainSettings:
         accumulate=_whole(found, "accumulate", 1),
         clip=_clip(values.get("clip"), found.places.get("clip")),
         average=made(average, AVERAGES, "an average") if isinstance(average, Record) else None,
+        initializers=_all(found, "initializers", INITIALIZERS, "an initialiser"),
+        penalties=_all(found, "penalty", PENALTIES, "a penalty"),
+        constraints=_all(found, "constraint", CONSTRAINTS, "a constraint"),
         freeze=_texts(values.get("freeze", ())),
-        weights=_text(values.get("weights")),
+        weights=taken(values.get("weights")),
+        init=taken(values.get("init")),
+        rename=_pairs(found),
         stop=_stop(values.get("stop"), [LOSS, *(m.name for m in metrics)]),
     )
 
@@ -143,9 +169,20 @@ def choose(patterns: Iterable[str], paths: Iterable[str], span: Span | None) -> 
     return frozenset(found)
 
 
+def by_name(
+    chosen: Sequence[tuple[Named, Record]], paths: Sequence[str]
+) -> tuple[tuple[Named, frozenset[str]], ...]:
+    """Returns what settings choose by patterns of names, with the parameters that they name.
+
+    Raises:
+        DhcError: if a pattern names none.
+    """
+    return tuple((each, choose([each.names], paths, record.span)) for each, record in chosen)
+
+
 # ---- parts -----------------------------------------------------------------------------------
 
-_LATER = ("init", "rename", "folds", "target", "distribute.mode")
+_LATER = ("folds", "target", "distribute.mode")
 
 
 def _refuse_later(found: Configured) -> None:
@@ -194,6 +231,32 @@ def _schedule(record: Record) -> Schedule:
         return made(rate, SCHEDULES, "a schedule")
     assert isinstance(rate, (int, float))
     return Constant(float(rate))
+
+
+def _pairs(found: Configured) -> tuple[Pair, ...]:
+    """Pairs of how names begin in a file, and in the model."""
+    if "rename" not in found.places:
+        return ()
+    value, pairs = found.values["rename"], []
+    for item in value if isinstance(value, tuple) else ():
+        match item:
+            case (str(old), str(new)):
+                pairs.append((old, new))
+            case _:
+                text = "'rename' is a list of pairs of how names begin."
+                hint = 'write rename = [["encoder.", "backbone."]]'
+                place = found.places["rename"]
+                raise DhcError(Diagnostic("arguments", text, place, "here", hints=(hint,)))
+    if pairs and not {"weights", "init"} & found.places.keys():
+        text = "'rename' changes names of 'weights' or 'init'; there is neither."
+        raise DhcError(Diagnostic("arguments", text, found.places["rename"], "here"))
+    return tuple(pairs)
+
+
+def _all(
+    found: Configured, name: str, registry: Mapping[str, type[T]], what: str
+) -> tuple[tuple[T, Record], ...]:
+    return made_all(found.values.get(name), registry, what, found.places.get(name))
 
 
 def _clip(value: Value, place: Span | None) -> Clipping | None:

@@ -17,6 +17,7 @@ from dhc.ops.elementwise import Add, Mul, Sub, Where
 from dhc.passes.autodiff import differentiate
 from dhc.passes.train_mode import TrainMode
 from dhc.recipe.average import Ema
+from dhc.recipe.constraints import Constraint
 from dhc.recipe.optimizers import Optimizer
 from dhc.training.group import Accumulated, Part, accumulate
 
@@ -45,6 +46,7 @@ class StepOptions:
         adjust: What happens to gradients first, in order.
         average: The moving average that is kept of parameters and running statistics.
         accumulate: Whether an update waits for several batches; see `dhc.training.group`.
+        constraints: What new values must satisfy, each with the paths that it is for.
     """
 
     optimizer: Optimizer
@@ -52,6 +54,7 @@ class StepOptions:
     adjust: Sequence[Adjust] = ()
     average: Ema | None = None
     accumulate: bool = False
+    constraints: Sequence[tuple[Constraint, frozenset[str]]] = ()
 
     def numbers(self, step: int, rate: float, part: Part | None = None) -> dict[str, float]:
         """Returns what changes from batch to batch, by name.
@@ -123,7 +126,7 @@ def build_step(
     gradients = group.gradients if group else gradients
     for adjust in options.adjust:
         gradients = adjust(values, gradients)
-    updates = _optimise(options.optimizer, values, gradients, numbers)
+    updates = _optimise(options, values, gradients, numbers)
     averages = _average([*network.updates, *_of(gradients, updates)], numbers, options)
     graph = replace(
         network,
@@ -154,9 +157,10 @@ def _number_inputs(options: StepOptions, loss: Node) -> dict[str, Node]:
 
 
 def _optimise(
-    optimizer: Optimizer, values: Nodes, gradients: Nodes, numbers: Nodes
+    options: StepOptions, values: Nodes, gradients: Nodes, numbers: Nodes
 ) -> list[tuple[str, Node]]:
     """The new values of parameters and moments."""
+    optimizer = options.optimizer
     updates: list[tuple[str, Node]] = []
     for path, gradient in gradients.items():
         value = values[path]
@@ -167,7 +171,10 @@ def _optimise(
         }
         new = optimizer.update(value, gradient, moments, numbers)
         updates += [(paths[name], node) for name, node in new.moments.items()]
-        updates.append((path, new.value))
+        final = new.value
+        for constraint, chosen in options.constraints:
+            final = constraint(final) if path in chosen else final
+        updates.append((path, final))
     return updates
 
 

@@ -30,6 +30,8 @@ class ShowProgress:
         counts = ", ".join(f"{count} {part}" for part, count in plan.samples.items())
         kind = "synthetic samples" if plan.synthetic else "samples"
         self._console.print(f"{plan.name}: {counts} {kind}, {plan.epochs} epochs")
+        for note in plan.notes:
+            self._console.print(note, markup=False)
         if self._console.is_terminal:
             text = TextColumn("{task.description}")
             self._bar = Progress(text, BarColumn(), console=self._console, transient=True)

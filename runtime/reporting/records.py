@@ -16,6 +16,7 @@ class RunPlan:
         epochs, steps_per_epoch: How long it will take at most.
         samples: How many there are in each part of the data.
         synthetic: Whether the data were made by a program.
+        notes: What people should know of how it begins.
     """
 
     name: str
@@ -23,6 +24,7 @@ class RunPlan:
     steps_per_epoch: int
     samples: Mapping[str, int]
     synthetic: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ The golden values come from bench/sequence_values.py.
 from __future__ import annotations
 
 import json
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from dhc.ops.base import run
 from dhc.ops.differentiate import pull_back
 from dhc.ops.elementwise import Mul
 from dhc.ops.reduce import ReduceSum
+from dhc.ops.shape import Concat, Reshape
 from dhc.passes.bind_sizes import bind_sizes
 from dhc.passes.widen import widen
 
@@ -43,6 +45,26 @@ model M() {
 }
 """
 
+RECURRENT = """
+model All() {
+    input x: f32[N, T, 6]
+    input lengths: i64[N]
+    output y = x -> KIND(4, OPTIONS)
+}
+
+model Last() {
+    input x: f32[N, T, 6]
+    input lengths: i64[N]
+    output y = x -> KIND(4, give=last, OPTIONS)
+}
+"""
+RECURRENT_CASES = [
+    f"{kind}{both}{masked}"
+    for kind in ("rnn", "lstm", "gru")
+    for both in ("", "-both")
+    for masked in ("", "-masked")
+]
+
 
 @cache
 def golden() -> dict[str, Any]:
@@ -60,12 +82,32 @@ def text_of(case: str) -> str:
     return {"encoder": ENCODER, "decoder": DECODER}[kind].replace("FIRST", first)
 
 
+def recurrent(case: str) -> Graph:
+    """A recurrent layer: all outputs, then the last state of every direction."""
+    kind, *options = case.split("-")
+    both = f"bidirectional={'true' if 'both' in options else 'false'}"
+    settings = both + (", lengths=lengths" if "masked" in options else "")
+    program = load_text(RECURRENT.replace("KIND", kind).replace("OPTIONS", settings))
+    parts = [program.model(name).graph for name in ("All", "Last")]
+    rows = [
+        Reshape((node.type.shape[0], math.prod(node.type.shape[1:])))(node)
+        for node in (part.outputs[0][1] for part in parts)
+    ]
+    return Graph("both", parts[0].inputs, (("y", Concat(1)(*rows)),))
+
+
 def arrays(case: str) -> dict[str, Array]:
     """The inputs and weights of a case, in float64."""
     recorded = golden()["cases"][case]
-    given = {**recorded["inputs"], **recorded["weights"]}
+    given = {**recorded["inputs"], **_full_names(case, recorded["weights"])}
     found = {name: np.array(value) for name, value in given.items()}
     return {**found, "lengths": np.array(golden()["lengths"])}
+
+
+def _full_names(case: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Weights of recurrent layers are recorded without the path of the layer."""
+    prefix = f"y.{case.split('-')[0]}." if case in RECURRENT_CASES else ""
+    return {(name if name == "x" else prefix + name): each for name, each in values.items()}
 
 
 def bound(graph: Graph, values: dict[str, Array]) -> Graph:
@@ -80,11 +122,12 @@ def bound(graph: Graph, values: dict[str, Array]) -> Graph:
 def check(graph: Graph, case: str) -> None:
     """Holds the result and all gradients of a graph with one output to the golden ones."""
     recorded, values = golden()["cases"][case], arrays(case)
+    expected = _full_names(case, recorded["gradients"])
     wide = bound(graph, values)
     [(_, output)] = wide.outputs
     up = Input("up", output.type)()
     leaves = {name: node for name, node in _leaves(wide).items() if node.type.dtype is DType.F64}
-    assert leaves.keys() == recorded["gradients"].keys()
+    assert leaves.keys() == expected.keys()
     gradients = pull_back(ReduceSum(())(Mul()(output, up)), _one(), list(leaves.values()))
     assert all(gradient is not None for gradient in gradients)
     [found, *slopes] = run(
@@ -93,8 +136,7 @@ def check(graph: Graph, case: str) -> None:
     )
     np.testing.assert_allclose(found, recorded["output"], rtol=0, atol=1e-10)
     for name, slope in zip(leaves, slopes, strict=True):
-        expected = recorded["gradients"][name]
-        np.testing.assert_allclose(slope, expected, rtol=0, atol=1e-9, err_msg=name)
+        np.testing.assert_allclose(slope, expected[name], rtol=0, atol=1e-9, err_msg=name)
 
 
 def _one() -> Node:
@@ -116,6 +158,11 @@ def _leaves(graph: Graph) -> dict[str, Node]:
 @pytest.mark.parametrize("case", ["encoder-first", "encoder-last", "decoder-first", "decoder-last"])
 def test_transformers_are_those_of_torch(case: str) -> None:
     check(model(text_of(case)), case)
+
+
+@pytest.mark.parametrize("case", RECURRENT_CASES)
+def test_recurrent_layers_are_those_of_torch(case: str) -> None:
+    check(recurrent(case), case)
 
 
 # ---- what padding means ----------------------------------------------------------------------

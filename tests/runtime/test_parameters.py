@@ -23,7 +23,7 @@ GLOROT = _param("b.weight", Initializer("glorot_uniform", fan_in=30, fan_out=20)
 ONES = _param("c.scale", Initializer("constant", 1.0))
 
 
-HE_START = [0.0809447542, -0.2927910984]
+HE_START = [-0.06757281721, -0.1417399049]
 GLOROT_START = [0.2195943445, 0.2691299319]
 
 
