@@ -17,6 +17,7 @@ from dhc.training.job import TrainingJob
 from dhc.training.samples import Samples
 
 MAX_POINTS = 2000  # of a scatter
+EACH = 500  # elements of an image that may become points
 MAX_CURVE = 200  # points of a ROC curve
 MAX_CURVES = 20  # classes with a curve each
 
@@ -26,7 +27,7 @@ class Pair:
     """An output of the network, and the field of the data that it is compared with.
 
     Attributes:
-        kind: Of the field: image, mask, label, labels, number.
+        kind: Of the field; see `dhc.runtime.data.dataset`.
     """
 
     output: str
@@ -206,9 +207,7 @@ class _Numbers:
 
     def found(self, pair: Pair, names: Sequence[str]) -> Evidence:
         values = np.concatenate(self._pairs)
-        chosen = np.unique(np.linspace(0, len(values) - 1, MAX_POINTS).round().astype(int))
-        points: tuple[Point, ...] = tuple((float(x), float(y)) for x, y in values[chosen])
-        return Evidence(scatters=(Scatter(pair.output, "value", len(values), points),))
+        return Evidence(scatters=(_scatter(pair.output, "value", len(values), values),))
 
 
 class _Maps:
@@ -228,10 +227,42 @@ class _Maps:
         return Evidence()
 
 
+class _Images(_Maps):
+    """An image for each sample; some of its elements are kept beside the true ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._elements: list[Array] = []
+        self._count = 0
+
+    def fits(self, prediction: Array, truth: Array) -> bool:
+        return super().fits(prediction, truth) and prediction.size == truth.size
+
+    def add(self, prediction: Array, truth: Array) -> None:
+        super().add(prediction, truth)
+        flat = [array.reshape(len(array), -1) for array in (truth, prediction)]
+        places = np.linspace(0, flat[0].shape[1] - 1, EACH).round().astype(int)
+        both = [array[:, places].reshape(-1) for array in flat]
+        self._elements.append(np.stack(both, 1).astype(np.float64))
+        self._count += truth.size
+
+    def found(self, pair: Pair, names: Sequence[str]) -> Evidence:
+        values = np.concatenate(self._elements)
+        return Evidence(scatters=(_scatter(pair.output, "element", self._count, values),))
+
+
+def _scatter(output: str, unit: str, total: int, values: Array) -> Scatter:
+    """Points that lie evenly in the order of the samples."""
+    chosen = np.unique(np.linspace(0, len(values) - 1, MAX_POINTS).round().astype(int))
+    points: tuple[Point, ...] = tuple((float(x), float(y)) for x, y in values[chosen])
+    return Scatter(output, unit, total, points)
+
+
 _COLLECTORS: dict[str, type[_Classes] | type[_Labels] | type[_Numbers] | type[_Maps]] = {
     "label": _Classes,
     "labels": _Labels,
-    "number": _Numbers,
+    "numbers": _Numbers,
     "mask": _Maps,
-    "image": _Maps,
+    "map": _Images,
+    "image": _Images,
 }

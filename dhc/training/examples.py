@@ -16,7 +16,9 @@ from dhc.training.samples import Samples
 
 EACH = 2  # of the worst, the middle and the best
 MAX_SIDE = 256  # pixels of a picture
-OPACITY = 0.55  # of colours over an image
+OPACITY = 0.7  # of colours over an image
+NEAREST = 32  # pixels of the side of a close-up
+FRAME = (240, 228, 66)  # around what a close-up shows
 HIT, MISSED, ALARM = (0, 158, 115), (230, 159, 0), (204, 121, 167)
 
 
@@ -103,23 +105,49 @@ def choose(ranked: Sequence[Ranked]) -> list[tuple[int, str]]:
 
 
 def _pictures(image: Array, truth: Array, prediction: Array) -> dict[str, Rgb]:
-    """Image, truth and prediction of one sample, and where they differ."""
+    """Image, truth and prediction of one sample, and where they differ; close-ups of small ones."""
     if not is_mask(prediction, truth):
         return _maps(image[0], truth.reshape(prediction.shape)[0], prediction[0])
     own, found = classes(truth, prediction)[0], classes(prediction)[0]
-    ground = _ground(image[0], _slice_of(own))
-    own, found = _plane(own, _slice_of(own)), _plane(found, _slice_of(own))
+    place = _slice_of(own)
+    ground, own, found = _ground(image[0], place), _plane(own, place), _plane(found, place)
     if ground.shape[:2] != own.shape:
         ground = grey_picture(np.zeros(own.shape))
     differ = np.where(own == found, np.where(own > 0, 1, 0), np.where(own > 0, 2, 3))
+    near = _near((own > 0) | (found > 0))
+    whole = ground if near is None else _framed(ground, *near)
+    part = near or (slice(None), slice(None))
     return {
-        "image": ground,
-        "truth": _over(ground, own, PALETTE),
-        "prediction": _over(ground, found, PALETTE),
-        "found (green), missed (orange), false (pink)": _over(
-            ground, differ, ((0, 0, 0), HIT, MISSED, ALARM)
-        ),
+        "image": whole,
+        "truth": _over(ground, own, PALETTE)[part],
+        "prediction": _over(ground, found, PALETTE)[part],
+        "difference": _over(ground, differ, (PALETTE[0], HIT, MISSED, ALARM))[part],
     }
+
+
+def _near(marked: Array) -> tuple[slice, slice] | None:
+    """The square around what is marked, with room; None if that is most of the plane."""
+    if not marked.any():
+        return None
+    ends = [np.flatnonzero(marked.any(axis))[[0, -1]] for axis in (1, 0)]
+    side = max(2 * max(int(last - first + 1) for first, last in ends), NEAREST)
+    if side > 0.6 * min(marked.shape):
+        return None
+    starts = [
+        min(max(int(first + last + 1 - side) // 2, 0), size - side)
+        for (first, last), size in zip(ends, marked.shape, strict=True)
+    ]
+    return slice(starts[0], starts[0] + side), slice(starts[1], starts[1] + side)
+
+
+def _framed(ground: Rgb, rows: slice, columns: slice) -> Rgb:
+    """The picture with a frame around a part of it."""
+    picture = ground.copy()
+    for k in (rows.start, rows.stop - 1):
+        picture[k, columns] = FRAME
+    for k in (columns.start, columns.stop - 1):
+        picture[rows, k] = FRAME
+    return picture
 
 
 def _maps(image: Array, truth: Array, prediction: Array) -> dict[str, Rgb]:
@@ -144,10 +172,13 @@ def _plane(array: Array, place: int | None) -> Array:
 
 
 def _ground(image: Array, place: int | None) -> Rgb:
-    """An image [C, ...] as a picture: grey between its 1st and 99th percentile, or coloured."""
-    planes = [_plane(plane, place).astype(np.float64) for plane in image[:3]]
-    if len(planes) < 3:
-        planes = planes[:1]
+    """An image [C, ...] as a picture: coloured, or grey as the mean of its channels.
+
+    The darkest and the brightest half percent of its elements are cut off.
+    """
+    planes = [_plane(plane, place).astype(np.float64) for plane in image]
+    if len(planes) != 3:
+        planes = [np.mean(planes, 0)]
     low, high = np.nanpercentile(np.stack(planes), [0.5, 99.5])
     drawn = [grey_picture(plane, float(low), float(high))[..., 0] for plane in planes]
     return np.stack(drawn * (3 // len(drawn)), -1)

@@ -18,7 +18,7 @@ class Meaning:
 
     Attributes:
         truth: The field of the data that it is compared with; "" if with none.
-        kind: Of that field: image, mask, label, labels, number.
+        kind: Of that field; see `dhc.runtime.data.dataset`.
         share: Whether its values are probabilities already, and not scores before them.
     """
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from dhc.runtime.kpi.sums import Amount, Indicators
 from dhc.runtime.reporting.decode import read_record
 from dhc.runtime.reporting.files import RESULTS, PartResult
-from dhc.runtime.reporting.words import between, exact, number
+from dhc.runtime.reporting.words import between, exact, fixed
 
 PARTS = ("test", "val", "train")  # the one that says most first
 
@@ -42,7 +42,7 @@ def quality_rows(folder: Path) -> list[Row]:
     results = read_record(folder / RESULTS, form) or {}  # type: ignore[type-abstract]
     part = next((name for name in PARTS if name in results), "")
     return [
-        Row(f"{part} {name}", number(metric.value), "measured", between(metric))
+        Row(f"{part} {name}", fixed(metric.value), "measured", between(metric))
         for name, metric in (results[part].metrics.items() if part else ())
     ]
 

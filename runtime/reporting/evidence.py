@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dhc.runtime.data.pictures import Rgb
 from dhc.runtime.reporting.decode import read_record
-from dhc.runtime.reporting.files import EVIDENCE, write_json
+from dhc.runtime.reporting.files import EVIDENCE, write_text
 
 Point = tuple[float, float]
 
@@ -106,7 +107,8 @@ VERSION = 1
 
 def write_evidence(folder: Path, parts: Mapping[str, Evidence]) -> None:
     """Writes what stands behind the results of a run."""
-    write_json(folder / EVIDENCE, asdict(_File(VERSION, parts)))
+    content = asdict(_File(VERSION, parts))
+    write_text(folder / EVIDENCE, json.dumps(content, separators=(",", ":"), allow_nan=False))
 
 
 def read_evidence(folder: Path) -> Mapping[str, Evidence]:
@@ -123,6 +125,9 @@ def png(picture: Rgb) -> str:
     """Returns a picture as a PNG file in base64."""
     from PIL import Image as Pillow
 
+    grey = bool(
+        (picture[..., 0] == picture[..., 1]).all() & (picture[..., 1] == picture[..., 2]).all()
+    )
     stream = io.BytesIO()
-    Pillow.fromarray(picture).save(stream, format="PNG", optimize=True)
+    Pillow.fromarray(picture[..., 0] if grey else picture).save(stream, format="PNG", optimize=True)
     return base64.b64encode(stream.getvalue()).decode("ascii")

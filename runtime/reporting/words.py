@@ -14,10 +14,18 @@ def number(value: float | None, digits: int = 4) -> str:
     if math.isinf(value):
         return "\N{INFINITY}" if value > 0 else "\N{MINUS SIGN}\N{INFINITY}"
     if value and not 1e-4 <= abs(value) < 1e7:
-        return f"{value:.{digits - 1}e}"
+        mantissa, power = f"{value:.{digits - 1}e}".split("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(power)}"
     if abs(value) >= 10 ** (digits - 1) or (value == int(value) and value):
         return f"{value:,.0f}"
     return f"{value:.{digits}g}"
+
+
+def fixed(value: float | None, digits: int = 4) -> str:
+    """Returns a number with all its digits, so that those below each other align."""
+    if value is None or not math.isfinite(value) or (value and not 1e-4 <= abs(value) < 1e6):
+        return number(value, digits)
+    return f"{value:#,.{digits}g}".rstrip(".")
 
 
 def exact(seconds: float) -> str:
@@ -34,4 +42,4 @@ def between(result: MetricResult) -> str:
     """Returns the interval of a metric; nothing where there is none."""
     if result.low is None or result.high is None:
         return ""
-    return f"{number(result.low)} to {number(result.high)}"
+    return f"{fixed(result.low)} to {fixed(result.high)}"

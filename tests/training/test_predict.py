@@ -175,7 +175,7 @@ def test_several_labels_stand_side_by_side() -> None:
 
 
 def test_a_number_is_a_value() -> None:
-    found = summarise("age", np.array([[61.5]]), Meaning("age", "number"), (), np.array(63.0))
+    found = summarise("age", np.array([[61.5]]), Meaning("age", "numbers"), (), np.array(63.0))
     assert (found.value, found.truth, found.probability) == (61.5, "63", None)
 
 

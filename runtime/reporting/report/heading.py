@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dhc.runtime.reporting.report.files import RunFiles
 from dhc.runtime.reporting.report.markup import Markup, join, tag
-from dhc.runtime.reporting.report.results import part_name
+from dhc.runtime.reporting.report.results import by_weight, part_name
 from dhc.runtime.reporting.report.timing import samples_per_second, spent
-from dhc.runtime.reporting.words import between, exact, number
+from dhc.runtime.reporting.words import between, exact, fixed, number
 
 
 def heading(run: RunFiles) -> Markup:
@@ -28,13 +28,11 @@ def _state(run: RunFiles) -> str:
 
 
 def _figures(run: RunFiles) -> list[tuple[str, str, str]]:
-    """Names, values and notes: the first metric of the last part first."""
+    """Names, values and notes: those of the part that says most first."""
     found = []
-    for part, result in reversed(list(run.results.items())):
+    for part, result in by_weight(run.results)[:1]:
         for name, metric in list(result.metrics.items())[:2]:
-            found.append((f"{part_name(part)} {name}", number(metric.value, 3), between(metric)))
-        if found:
-            break
+            found.append((f"{part_name(part)} {name}", fixed(metric.value, 3), between(metric)))
     if run.epochs:
         best = f"best: {run.best.epoch}" if run.best else ""
         planned = f" of {run.status.epochs}" if run.status else ""

@@ -9,7 +9,8 @@ from dhc.runtime.reporting.files import STATUS, Status, write_record
 from dhc.runtime.reporting.records import EpochRecord, RunPlan, StepRecord
 from dhc.runtime.reporting.report.page import write_report
 
-EVERY = 15.0  # seconds between reports, so that short epochs do not wait for them
+EVERY = 15.0  # seconds between reports at least, so that short epochs do not wait for them
+SHARE = 0.02  # of the time at most that reports of long histories take
 
 
 class Report:
@@ -22,7 +23,7 @@ class Report:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._status = Status(False, "", 0, 1)
-        self._written = time.monotonic()
+        self._due = time.monotonic() + EVERY
 
     def started(self, plan: RunPlan, done: int) -> None:
         self._note(Status(False, "", plan.epochs, plan.steps_per_epoch))
@@ -31,9 +32,11 @@ class Report:
         """Steps are in the history."""
 
     def epoch(self, record: EpochRecord) -> None:
-        if time.monotonic() - self._written >= EVERY:
+        began = time.monotonic()
+        if began >= self._due:
             write_report(self._folder)
-            self._written = time.monotonic()
+            took = time.monotonic() - began
+            self._due = began + max(EVERY, took / SHARE)
 
     def saving(self) -> None:
         """The history keeps what the report shows."""

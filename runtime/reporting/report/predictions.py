@@ -9,7 +9,7 @@ from dhc.runtime.reporting.evidence import Case, Confusion, Evidence, Examples, 
 from dhc.runtime.reporting.report.charts import Curve, Frame, Style, curves, points
 from dhc.runtime.reporting.report.files import RunFiles
 from dhc.runtime.reporting.report.markup import Markup, join, tag
-from dhc.runtime.reporting.report.results import part_name
+from dhc.runtime.reporting.report.results import by_weight, part_name
 
 MAX_CLASSES = 40  # of a confusion matrix that is shown
 _STYLES: tuple[Style, ...] = ("first", "second", "third")
@@ -18,17 +18,18 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 def predictions_section(run: RunFiles) -> Markup:
     """Returns what is kept of each part."""
-    parts = [_part(name, each) for name, each in run.evidence.items()]
+    parts = [_part(name, each, k == 0) for k, (name, each) in enumerate(by_weight(run.evidence))]
     shown = [each for each in parts if each]
     return join(shown) if shown else tag("p", "Nothing is kept of single samples.")
 
 
-def _part(name: str, found: Evidence) -> Markup:
+def _part(name: str, found: Evidence, first: bool) -> Markup:
+    """Figures and examples; the examples of all parts but the first are folded."""
     figures = [_confusion(each) for each in found.confusions]
     figures += _rocs(found.curves)
     figures += [_scatter(each) for each in found.scatters]
     rows = [tag("div", *figures, class_="charts")] if figures else []
-    rows += [_examples(each) for each in found.examples]
+    rows += [_examples(each, first) for each in found.examples if each.cases]
     if not rows:
         return Markup()
     return tag("section", tag("h3", part_name(name).capitalize()), *rows, class_="part")
@@ -93,9 +94,20 @@ def _scatter(found: Scatter) -> Markup:
     return points(Frame(title, "true", "predicted"), found.points)
 
 
-def _examples(found: Examples) -> Markup:
-    head = tag("h4", f"Examples of {found.output}, by {found.order}")
-    return tag("div", head, *(_case(each) for each in found.cases), class_="examples")
+def _examples(found: Examples, open_: bool) -> Markup:
+    title = tag("summary", f"Examples of {found.output}, by {found.order}")
+    cases = [_case(each) for each in found.cases]
+    keys = _keys() if any("difference" in each.pictures for each in found.cases) else Markup()
+    return tag("details", title, keys, *cases, class_="examples", open=open_)
+
+
+def _keys() -> Markup:
+    kinds = {"found": "found", "missed": "missed", "alarm": "false"}
+    keys = [
+        tag("span", tag("span", class_=f"dot-key {kind}", aria_hidden="true"), text)
+        for kind, text in kinds.items()
+    ]
+    return tag("div", "difference:", *keys, class_="legend")
 
 
 def _case(case: Case) -> Markup:

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TypeVar
 
 from dhc.runtime.reporting.files import MetricResult, PartResult
 from dhc.runtime.reporting.report.charts import interval_bar
 from dhc.runtime.reporting.report.files import RunFiles
 from dhc.runtime.reporting.report.markup import Markup, join, table, tag
-from dhc.runtime.reporting.words import between, number
+from dhc.runtime.reporting.words import between, fixed
 
-PARTS = {"train": "training", "val": "validation", "test": "test"}
+PARTS = {"test": "test", "val": "validation", "train": "training"}  # what says most first
 UNIT = (0.0, 1.0)
+
+T = TypeVar("T")
 
 
 def results_section(run: RunFiles) -> Markup:
     """Returns a table of metrics for each part, with what is behind those that have classes."""
     if not run.results:
         return tag("p", "The best weights have not been measured yet: ", _code("dhc eval RUN"), ".")
-    parts = [_part(run, name, each) for name, each in run.results.items()]
-    return join([*parts, *_notes(run)])
+    parts = [_part(run, name, each) for name, each in by_weight(run.results)]
+    return join([tag("div", *parts, class_="parts"), *_notes(run)])
+
+
+def by_weight(parts: Mapping[str, T]) -> list[tuple[str, T]]:
+    """Returns what parts of the data have, the part that says most first."""
+    order = list(PARTS)
+    return sorted(parts.items(), key=lambda p: order.index(p[0]) if p[0] in order else len(order))
 
 
 def part_name(name: str) -> str:
@@ -37,8 +46,8 @@ def counted(result: PartResult) -> str:
 def _part(run: RunFiles, name: str, result: PartResult) -> Markup:
     head = tag("h3", part_name(name).capitalize(), tag("small", counted(result)))
     ends = _ends(result.metrics)
-    rows = [[key, number(m.value), between(m), _bar(m, ends)] for key, m in result.metrics.items()]
-    rows.append(["loss", number(result.loss), "", ""])
+    rows = [[key, fixed(m.value), between(m), _bar(m, ends)] for key, m in result.metrics.items()]
+    rows.append(["loss", fixed(result.loss), "", ""])
     level = next((m.level for m in result.metrics.values()), 0.95)
     head_row = ("metric", "value", f"{level:.0%} interval", f"{ends[0]:.3g} to {ends[1]:.3g}")
     details = [_components(run, key, m) for key, m in result.metrics.items() if m.components]
@@ -59,7 +68,7 @@ def _ends(metrics: Mapping[str, MetricResult]) -> tuple[float, float]:
 
 
 def _components(run: RunFiles, name: str, result: MetricResult) -> Markup:
-    rows = [[_class_name(run, key), number(value)] for key, value in result.components.items()]
+    rows = [[_class_name(run, key), fixed(value)] for key, value in result.components.items()]
     if len(rows) < 2 or name == "confusion":
         return Markup()
     summary = tag("summary", f"{name} of each class")

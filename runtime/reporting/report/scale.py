@@ -19,6 +19,7 @@ class Scale:
         low, high: The values at its ends.
         start, end: The places of its ends.
         logarithmic: Whether equal ratios have equal lengths.
+        whole: Whether only whole numbers are written beside it.
     """
 
     low: float
@@ -26,6 +27,7 @@ class Scale:
     start: float
     end: float
     logarithmic: bool = False
+    whole: bool = False
 
     def place(self, value: float) -> float:
         """Returns where a value lies."""
@@ -41,6 +43,7 @@ class Scale:
 
     def _steps(self, count: int) -> list[float]:
         step = _round_step((self.high - self.low) / count)
+        step = math.ceil(step) if self.whole else step
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
         return [round(k * step, 12) for k in range(first, last + 1)]
@@ -51,31 +54,26 @@ class Scale:
         return [10.0**k for k in range(first, last + 1) if (k - first) % every == 0]
 
 
-def scale_of(
-    values: Iterable[float], start: float, end: float, zero: bool = False, fixed: bool = False
-) -> Scale:
+def scale_of(values: Iterable[float], start: float, end: float, fixed: bool = False) -> Scale:
     """Returns a scale for values.
 
     Args:
         values: Those that must lie on it; what is no number is left out.
         start: Where it begins.
         end: Where it ends.
-        zero: Whether it begins at 0, where no value is less.
-        fixed: Whether it is linear and ends exactly where the values end.
+        fixed: Whether it is linear, of whole numbers, and ends exactly where the values end.
     """
     known = [float(value) for value in values if math.isfinite(value)]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
     if not fixed and low > 0 and high / low > WIDE:
         return Scale(10 ** math.floor(math.log10(low)), high * 1.15, start, end, logarithmic=True)
-    if zero and low > 0:
-        low = 0.0
     if high - low < 1e-12 * max(abs(high), 1e-300) or high == low:
         margin = abs(high) / 2 or 0.5
         low, high = low - margin, high + margin
     if fixed:
-        return Scale(low, high, start, end)
+        return Scale(low, high, start, end, whole=True)
     margin = 0.04 * (high - low)
-    return Scale(low if zero and low == 0 else low - margin, high + margin, start, end)
+    return Scale(low - margin, high + margin, start, end)
 
 
 def _round_step(least: float) -> float:
