@@ -19,13 +19,26 @@ from dhc.metrics.base import (
 )
 
 Measure = Callable[[Counts], float]
+NEAR_ONE = 1e-3  # how far the sum of shares may be from 1
+
+
+def probabilities(scores: Rows) -> Rows:
+    """Returns scores [N, C] of classes that exclude each other as shares of 1.
+
+    Rows that are shares already stay as they are; others, such as logits, become their softmax.
+    The score of one class alone would not rank samples: it says nothing without the others.
+    """
+    shares = (scores.min(1) >= 0) & (np.abs(scores.sum(1) - 1) < NEAR_ONE)
+    powers = np.exp(scores - scores.max(1, keepdims=True))
+    return np.where(shares[:, None], scores, powers / powers.sum(1, keepdims=True))
 
 
 class _Ranking(Metric):
     """The base: a score and a truth, 0 or 1, for each sample and class.
 
     Predictions are [N], [N, 1] or [N, C]; the truth is of the same shape, or class numbers [N] for
-    [N, C], each class against the rest. The value is the mean over classes that have both.
+    [N, C], each class against the rest; scores of classes that exclude each other are ranked as
+    `probabilities`. The value is the mean over classes that have both.
     """
 
     def rows(self, prediction: Array, truth: Array) -> Rows:
@@ -38,7 +51,7 @@ class _Ranking(Metric):
             numbers = np.arange(scores.shape[1])
             fits = bool(np.all(np.isin(wanted, numbers)))
             require(fits, f"'{self.name}' has truths that are no class.")
-            wanted = wanted == numbers
+            scores, wanted = probabilities(scores), wanted == numbers
         require(wanted.shape == scores.shape, f"'{self.name}' has a truth {truth.shape}.")
         zero_or_one = bool(np.all((wanted == 0) | (wanted == 1)))
         require(zero_or_one, f"'{self.name}' has truths not 0 or 1.")

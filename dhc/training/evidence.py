@@ -11,6 +11,7 @@ import numpy as np
 from dhc.ir.graph import Input
 from dhc.metrics.base import Array
 from dhc.metrics.classification import class_pairs, confusion_matrix
+from dhc.metrics.ranking import probabilities
 from dhc.runtime.reporting.evidence import Confusion, Evidence, Point, RocCurve, Scatter
 from dhc.training.examples import Ranked, rank, show
 from dhc.training.job import TrainingJob
@@ -148,21 +149,6 @@ class _Labels:
             for k in range(scores.shape[1])
         ]
         return Evidence(curves=_drawn(curves))
-
-
-def probabilities(scores: Array) -> Array:
-    """Returns scores [N, C] as they are where rows are shares of 1, else their softmax.
-
-    One column holds probabilities if all lie between 0 and 1, else logits.
-    """
-    if scores.shape[1] == 1:
-        lies = scores.min() >= 0 and scores.max() <= 1
-        return scores if lies else np.asarray(0.5 + 0.5 * np.tanh(0.5 * scores))
-    sums = scores.sum(1, keepdims=True)
-    if scores.min() >= 0 and np.allclose(sums, 1, atol=1e-3):
-        return scores
-    powers = np.exp(scores - scores.max(1, keepdims=True))
-    return np.asarray(powers / powers.sum(1, keepdims=True))
 
 
 def roc(output: str, name: str, scores: Array, truth: Array) -> RocCurve:

@@ -82,8 +82,8 @@ def show(
             index, place = chosen[len(cases)]
             own = batch[image][k : k + 1], batch[truth][k : k + 1], outputs[output][k : k + 1]
             note = f"{order} {abs(ranked[index].score):.3f}"
-            pictures = {name: png(_small(p)) for name, p in _pictures(*own).items()}
-            cases.append(Case(samples.samples[index].name, place, note, pictures))
+            shown = {name: png(_small(p)) for name, p in pictures(*own).items()}
+            cases.append(Case(samples.samples[index].name, place, note, shown))
     return Examples(output, order, tuple(cases))
 
 
@@ -104,8 +104,14 @@ def choose(ranked: Sequence[Ranked]) -> list[tuple[int, str]]:
 # ---- pictures --------------------------------------------------------------------------------
 
 
-def _pictures(image: Array, truth: Array, prediction: Array) -> dict[str, Rgb]:
-    """Image, truth and prediction of one sample, and where they differ; close-ups of small ones."""
+def pictures(image: Array, truth: Array, prediction: Array) -> dict[str, Rgb]:
+    """Returns pictures of one sample: image, truth and prediction, and where they differ.
+
+    Args:
+        image: [1, C, ...], in planes or volumes; of a volume the slice that shows most is taken.
+        truth: A mask or a map like the prediction, or class numbers [1, ...].
+        prediction: [1, C, ...]; masks that are small are shown near, with a frame in the image.
+    """
     if not is_mask(prediction, truth):
         return _maps(image[0], truth.reshape(prediction.shape)[0], prediction[0])
     own, found = classes(truth, prediction)[0], classes(prediction)[0]

@@ -44,8 +44,18 @@ def test_classes_by_number_are_each_against_the_rest() -> None:
 
 def test_of_two_classes_the_second_is_the_finding() -> None:
     scores, truth = RANDOM.normal(size=(40, 2)), RANDOM.integers(0, 2, 40)
-    expected = average_precision_score(truth, scores[:, 1])
+    expected = average_precision_score(truth, scores[:, 1] - scores[:, 0])
     assert value(AveragePrecision(), scores, truth) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_logits_are_ranked_as_the_probabilities_that_they_stand_for(classes: int) -> None:
+    logits = 2 * RANDOM.normal(size=(60, classes)) + RANDOM.normal(size=(60, 1))
+    truth = RANDOM.integers(0, classes, 60)
+    shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    expected = roc_auc_score(truth, shares[:, 1] if classes == 2 else shares, multi_class="ovr")
+    assert value(Auc(), logits, truth) == pytest.approx(expected)
+    assert value(Auc(), shares, truth) == pytest.approx(expected)
 
 
 def test_several_labels_leave_out_those_of_one_kind() -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from dhc.errors import DhcError
+from dhc.runtime.kpi.ledger import Entry, append
 from dhc.runtime.reporting.files import DATA, EVIDENCE, RESULTS, STATUS
 from dhc.runtime.reporting.records import RunPlan
 from dhc.runtime.reporting.report.observer import Report
 from dhc.runtime.reporting.report.page import SECTIONS, write_report
 
+HOSTILE = "<script>alert('x')</script>"
 VOID = {"meta", "img", "br", "hr"}
 
 
@@ -81,12 +83,20 @@ def test_it_shows_predictions(page: Page) -> None:
 
 
 def test_it_says_what_the_best_weights_are_worth(page: Page) -> None:
-    assert "0.5 to 0.875" in page.text
+    assert "0.5000 to 0.8750" in page.text
     assert "10 samples of 2 groups" in page.text
 
 
 def test_it_warns_of_synthetic_data(page: Page) -> None:
     assert "Results say nothing about patients." in page.text
+
+
+def test_it_shows_the_indicators_that_its_ledger_holds(folder: Path) -> None:
+    assert "The run keeps no ledger." in Page(write_report(folder)).text
+    append(folder, Entry("training", 90.0, program="a", subject=HOSTILE))
+    text = Page(write_report(folder)).text
+    assert "totm1 min 30 smeasured" in text
+    assert "ttmip> 1 min 30 sunknown" in text
 
 
 def test_it_tells_where_the_time_went(page: Page) -> None:

@@ -9,8 +9,19 @@ import pytest
 
 from dhc.metrics.ranking import Auc
 from dhc.training.evaluate import evaluate
-from dhc.training.evidence import probabilities, roc
-from dhc.training.examples import Ranked, choose, rank
+from dhc.training.evidence import roc
+from dhc.training.examples import (
+    ALARM,
+    FRAME,
+    HIT,
+    MISSED,
+    NEAREST,
+    OPACITY,
+    Ranked,
+    choose,
+    pictures,
+    rank,
+)
 from dhc.training.run import Run
 
 OpenStripes = Callable[..., Run]  # see conftest.py
@@ -22,7 +33,9 @@ def test_a_classifier_leaves_a_confusion_and_a_curve(open_stripes: OpenStripes) 
     counts = np.array(confusion.counts)
     assert counts.sum() == 40
     assert np.trace(counts) / 40 == found.metrics["accuracy"].interval.value
-    assert (curve.name, curve.points[-1]) == (confusion.classes[1], (1.0, 1.0))
+    x, y = np.array(curve.points).T
+    assert curve.name == confusion.classes[1]
+    assert np.trapezoid(y, x) == pytest.approx(found.metrics["auc"].interval.value, abs=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -42,15 +55,6 @@ def test_a_long_curve_keeps_its_ends() -> None:
     assert len(points) <= 201
     assert points[0] == (0.0, 0.0)
     assert points[-1] == (1.0, 1.0)
-
-
-def test_scores_become_probabilities_and_probabilities_stay() -> None:
-    shares = np.array([[0.25, 0.75], [1.0, 0.0]])
-    assert np.array_equal(probabilities(shares), shares)
-    assert np.allclose(probabilities(np.log(shares + 1e-300)), shares)
-    column = np.array([[0.25], [0.75]])
-    assert np.array_equal(probabilities(column), column)
-    assert np.allclose(probabilities(np.log(column / (1 - column))), column)
 
 
 def _mask(*columns: int) -> np.ndarray:
@@ -78,3 +82,52 @@ def test_the_worst_the_middle_and_the_best_are_shown() -> None:
         (1, "worst"), (3, "worst"), (5, "middle"), (2, "middle"), (4, "best"), (0, "best"),
     ]  # fmt: skip
     assert choose(ranked[:2]) == [(1, "1 of 2"), (0, "2 of 2")]
+
+
+def _blob(shape: tuple[int, int], rows: slice, columns: slice) -> np.ndarray:
+    mask = np.zeros((1, 1, *shape), np.float32)
+    mask[0, 0, rows, columns] = 1
+    return mask
+
+
+def test_pictures_of_masks_show_what_was_found_missed_and_false() -> None:
+    truth, prediction = _mask(0, 1), _mask(1, 2)
+    found = pictures(np.zeros((1, 1, 4, 4)), truth, prediction)
+    assert list(found) == ["image", "truth", "prediction", "difference"]
+    colours = [tuple(np.rint(found["difference"][0, k] / OPACITY).astype(int)) for k in range(4)]
+    assert np.allclose(colours, [MISSED, HIT, ALARM, (0, 0, 0)], atol=1)
+
+
+def test_a_small_finding_is_shown_near() -> None:
+    truth = _blob((100, 140), slice(50, 56), slice(130, 136))
+    found = pictures(np.zeros((1, 1, 100, 140)), truth, truth)
+    assert found["image"].shape == (100, 140, 3)
+    assert found["truth"].shape == found["difference"].shape == (NEAREST, NEAREST, 3)
+    frame = np.argwhere((found["image"] == FRAME).all(-1))
+    assert np.ptp(frame, axis=0).tolist() == [NEAREST - 1, NEAREST - 1]
+    assert frame.max(0).tolist() == [53 + NEAREST // 2 - 1, 139]  # it stays within the image
+    assert (found["difference"] > 0).all(-1).sum() == 0
+    assert (found["difference"] == np.rint(OPACITY * np.array(HIT))).all(-1).sum() == 36
+
+
+def test_a_large_finding_is_shown_whole() -> None:
+    truth = _blob((64, 64), slice(8, 40), slice(8, 40))
+    found = pictures(np.zeros((1, 1, 64, 64)), truth, truth)
+    assert {picture.shape for picture in found.values()} == {(64, 64, 3)}
+
+
+def test_a_volume_shows_the_slice_with_most() -> None:
+    truth = np.zeros((1, 1, 5, 8, 8), np.float32)
+    truth[0, 0, 3, 2:6, 2:6] = truth[0, 0, 1, 4, 4] = 1
+    found = pictures(
+        np.arange(5.0)[None, None, :, None, None] * np.ones((1, 1, 5, 8, 8)), truth, truth
+    )
+    assert (found["truth"] == found["image"]).all(-1).sum() == 64 - 16
+
+
+def test_maps_share_their_greys() -> None:
+    truth = np.linspace(0, 1, 16).reshape(1, 1, 4, 4)
+    found = pictures(np.zeros((1, 3, 4, 4)), truth, truth + 0.25)
+    assert list(found) == ["image", "truth", "prediction", "error"]
+    assert found["truth"][-1, -1, 0] == found["prediction"][-1, -1, 0] == 255
+    assert np.all(found["error"] == 64)
