@@ -27,7 +27,15 @@ from dhc.frontend.limits import check_shape
 from dhc.frontend.naming import Paths, Place
 from dhc.frontend.scope import Scope
 from dhc.frontend.shapes import InputTypes
-from dhc.frontend.signature import AxisResolver, Signature, signature_of
+from dhc.frontend.signature import (
+    AxisResolver,
+    MismatchError,
+    Parameter,
+    Signature,
+    expected_text,
+    mismatch_message,
+    signature_of,
+)
 from dhc.frontend.values import (
     Bundle,
     DefinitionValue,
@@ -40,7 +48,7 @@ from dhc.frontend.values import (
 )
 from dhc.ir.graph import Node, Origin
 from dhc.ir.size import collecting
-from dhc.ops.base import Layer, Operator, TypeRuleError, operators
+from dhc.ops.base import Body, Layer, Operator, TypeRuleError, operators
 from dhc.source import Span
 
 _OPERATORS = {
@@ -166,6 +174,9 @@ class Applier(Evaluator):
         for name, value in bind_attributes(callee.name, signature, rest, span).items():
             parameter = signature.attribute(name)
             assert parameter is not None
+            if parameter.annotation is Body:
+                attributes[name] = self._body(callee.name, parameter, value)
+                continue
             drawn = self.drawn(callee.name, parameter.annotation, value)
             attributes[name] = convert_argument(callee.name, parameter, drawn, axis)
         frame = self._frame_for_share(shared) if shared is not None else self.frame
@@ -210,6 +221,22 @@ class Applier(Evaluator):
             message = f"'{callee.name}' takes {wanted} {plural} ({names}), and gets {len(nodes)}."
             raise error("arguments", message, span)
         return nodes
+
+    def _body(self, name: str, parameter: Parameter, given: Given) -> Body:
+        """A block that is an argument, as a function of tensors."""
+        value, span = given.value, given.span
+        if not isinstance(value, Instance | DefinitionValue | Primitive):
+            problem = MismatchError(expected_text(Body))
+            message = mismatch_message(name, parameter.name, value, problem)
+            raise error("type", message, span, "here")
+
+        def body(*inputs: Node) -> tuple[Node, ...]:
+            tensors = tuple(Given(None, node, span) for node in inputs)
+            result = self.apply(value, tensors, (), span)
+            items = result.values if isinstance(result, Bundle) else (result,)
+            return tuple(item for item in items if isinstance(item, Node))
+
+        return body
 
     def axis_resolver(self, nodes: Sequence[Node]) -> AxisResolver | None:
         """How axis letters are understood by an operator on these tensors."""

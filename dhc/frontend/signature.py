@@ -25,7 +25,7 @@ from dhc.frontend.values import (
 from dhc.ir.graph import Node
 from dhc.ir.size import Expr, Size
 from dhc.ir.types import DType
-from dhc.ops.base import Axis, Layer, Operator
+from dhc.ops.base import Axis, Body, Layer, Operator
 
 REQUIRED = object()
 _KINDS = (Node, Expr, Interval, Record, Reference, Quantity)
@@ -242,6 +242,7 @@ _PLAIN_TEXT: dict[object, str] = {
     bool: "true or false",
     str: "a string",
     Node: "a tensor",
+    Body: "a block",
     Expr: "a size",
     type(None): "none",
     DType: "an element type such as f32",

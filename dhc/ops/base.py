@@ -13,7 +13,7 @@ How Python annotations appear in the language (both for operator fields and laye
 `float`, `bool`, `str`; `Literal["same", "valid"]` takes those words unquoted; `Axis` takes an
 integer or an axis letter (N, C, D, H, W); `Size` takes an integer or a size such as `x.H`;
 `tuple[X, ...]` takes a list, and `X | tuple[X, ...]` either; a parameter annotated `Node` is a
-tensor.
+tensor, and one annotated `Body` a block.
 
 Methods declared here with `*inputs: Any, **unused: Any` are overridden with named parameters: one
 for each input of the operator.
@@ -300,6 +300,13 @@ class LayerContext(Protocol):
         """Returns the identity of a new random stream: the layer's stable path."""
 
 
+class Body(Protocol):
+    """A block as the argument of a layer, which applies it where and as often as it wants."""
+
+    def __call__(self, *inputs: Node) -> tuple[Node, ...]:
+        """Applies the block; its weights belong to the layer's place."""
+
+
 @dataclass(frozen=True)
 class Layer:
     """A callable of the language that owns weights or picks among operators."""
@@ -424,8 +431,8 @@ def _run_node(
 
 
 __all__ = [
-    "Axis", "Composite", "Elements", "Elementwise", "Index", "Layer", "LayerContext", "Onnx",
-    "Operand", "Operator", "Structured", "TypeRuleError", "axis_variable", "broadcast_shapes",
-    "forget", "layer", "layers", "normalize_axis", "op", "operators", "require_elements",
-    "require_same_dtype", "run", "size_scalar", "stage", "stages",
+    "Axis", "Body", "Composite", "Elements", "Elementwise", "Index", "Layer", "LayerContext",
+    "Onnx", "Operand", "Operator", "Structured", "TypeRuleError", "axis_variable",
+    "broadcast_shapes", "forget", "layer", "layers", "normalize_axis", "op", "operators",
+    "require_elements", "require_same_dtype", "run", "size_scalar", "stage", "stages",
 ]  # fmt: skip
