@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from dhc.commands.report import print_json, print_table
@@ -35,10 +36,10 @@ def report_indicators(folders: Sequence[Path], declared: Sequence[str], json: bo
 
 def print_indicators(folders: Sequence[Path]) -> None:
     """Prints the indicators of runs together, and what their networks are worth."""
-    rows = [
-        *rows_of(development(folders)),
-        *(row for each in folders for row in quality_rows(each)),
-    ]
+    rows = rows_of(development(folders))
+    for folder in folders:
+        owner = f"{folder.name} " if len(folders) > 1 else ""
+        rows += [replace(row, name=owner + row.name) for row in quality_rows(folder)]
     print_table("Key performance indicators", COLUMNS, [_cells(row) for row in rows])
 
 

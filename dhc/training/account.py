@@ -81,8 +81,7 @@ def program_digest(job: TrainingJob) -> str:
 def pipeline_digest(job: TrainingJob) -> str:
     """Returns what identifies the pipelines of all parts, and the data that they are for."""
     own = [f"{part} {name}" for part, name in sorted(job.settings.data.pipelines.items())]
-    graphs = [f"{part} {samples.digest}" for part, samples in sorted(job.opened.items())]
-    return _digest("\n".join([job.settings.data.path, *own, *graphs]))
+    return _digest("\n".join([job.settings.data.path, job.train.digest, *own]))
 
 
 def _digest(text: str) -> str:

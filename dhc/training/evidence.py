@@ -113,7 +113,7 @@ class _Classes:
         self._truths.append(truth.reshape(-1))
 
     def found(self, pair: Pair, names: Sequence[str]) -> Evidence:
-        scores = probabilities(np.concatenate(self._scores))
+        scores = shares(np.concatenate(self._scores))
         own, chosen, classes = class_pairs("confusion", scores, np.concatenate(self._truths))
         rows = np.stack([own, chosen, np.full(len(own), classes)], 1)
         counts = confusion_matrix(rows.astype(np.float64))
@@ -149,6 +149,17 @@ class _Labels:
             for k in range(scores.shape[1])
         ]
         return Evidence(curves=_drawn(curves))
+
+
+def shares(scores: Array) -> Array:
+    """Returns scores [N, C] as probabilities; those of one column, [N, 1], of its only class.
+
+    One column holds probabilities already if all lie between 0 and 1, else logits.
+    """
+    if scores.shape[1] > 1:
+        return probabilities(scores)
+    lies = scores.min() >= 0 and scores.max() <= 1
+    return scores if lies else np.asarray(0.5 + 0.5 * np.tanh(0.5 * scores))
 
 
 def roc(output: str, name: str, scores: Array, truth: Array) -> RocCurve:

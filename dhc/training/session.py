@@ -78,7 +78,6 @@ def train(
         DhcError: with everything that is wrong, before the first step; or if the loss is no
             number any more.
     """
-    began = perf_counter()
     name = choose_train(source, name)
     folder = Path(out) if out is not None else Path("runs") / name
     chosen = target if isinstance(target, Target) else Target(target)
@@ -86,6 +85,7 @@ def train(
         unfinished = _train_earlier(source, name, folder, chosen, settings or {}, observers)
         if unfinished is not None:
             return unfinished
+    began = perf_counter()
     run = _open(source, name, folder, chosen, settings or {}, begins=not resume)
     run.check_folder(resume)
     describe_run(run, Beginning(source, chosen, settings or {}))

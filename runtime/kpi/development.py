@@ -46,7 +46,7 @@ def declare(folder: Path, given: Mapping[str, str]) -> None:
     """Adds times that a person gives to the ledger of a run.
 
     Args:
-        folder: Of the run.
+        folder: Of the run; of a study for its deployment.
         given: Times such as `2h`, `1h30min` or `45min`, by what they were for: `design` of the
             model, design of the `pipeline`, `deployment`.
 
@@ -55,10 +55,11 @@ def declare(folder: Path, given: Mapping[str, str]) -> None:
     """
     known = read_ledger(folder)
     last = next((entry for entry in reversed(known) if entry.kind == "start"), None)
-    if last is None:
+    if last is None and (given.keys() - {"deployment"} or not ledger_folders(folder)):
         hint = "name the folder of a run: dhc kpi RUN --declare design=2h"
         raise DhcError(Diagnostic("ledger", f"'{folder}' holds no run.", hints=(hint,)))
-    append(folder, *(_declared(name, text, last) for name, text in given.items()))
+    run = last or Entry("start", 0.0)
+    append(folder, *(_declared(name, text, run) for name, text in given.items()))
 
 
 def _declared(name: str, text: str, run: Entry) -> Entry:

@@ -145,6 +145,14 @@ def test_what_is_declared_goes_to_the_run(tmp_path: Path) -> None:
     assert found.ttmip == Amount(4.25 * HOUR + 1050, "declared")
 
 
+def test_the_deployment_of_a_study_is_declared_in_its_own_folder(tmp_path: Path) -> None:
+    append(tmp_path / "a" / "fold1", *run("a", "p", 1000.0, 10.0, 40.0))
+    declare(tmp_path, {"deployment": "2h"})
+    assert development([tmp_path]).deployment == Amount(2 * HOUR, "declared")
+    with pytest.raises(DhcError, match="holds no run"):
+        declare(tmp_path, {"design": "2h"})
+
+
 def test_only_known_things_are_declared_and_only_of_runs(tmp_path: Path) -> None:
     with pytest.raises(DhcError, match="holds no run"):
         declare(tmp_path, {"design": "2h"})

@@ -11,6 +11,7 @@ import pytest
 import dhc
 from dhc.errors import DhcError
 from dhc.frontend import load_text
+from dhc.runtime.kpi.development import declare, development
 from dhc.study.session import study
 from dhc.study.settings import StudySettings, study_settings
 from dhc.training.session import reopen
@@ -83,8 +84,25 @@ def test_the_better_candidate_wins_and_is_tested_once(tmp_path: Path) -> None:
     assert found.test is not None
     assert found.test.samples == 20
     assert found.test.metrics["accuracy"].interval.value > 0.9
+    _check_indicators(tmp_path / "study")
     with pytest.raises(DhcError, match="opened once"):
         study(source, out=tmp_path / "study", resume=True)
+
+
+def _check_indicators(folder: Path) -> None:
+    """All that dhc can measure is measured; what only people know is all that is missing."""
+    measured = development([folder])
+    assert [each.name for each in measured.candidates] == ["blind", "keen"]
+    assert {each.test.label for each in measured.candidates} == {"measured"}
+    assert measured.totm.label == "measured"
+    assert [each.run.label for each in measured.preparations] == ["measured"]
+    assert measured.ttmip.label == "unknown"
+    for candidate in ("blind", "keen"):
+        declare(folder / candidate / "fold1", {"design": "1h", "pipeline": "2h"})
+    declare(folder, {"deployment": "3h"})
+    whole = development([folder]).ttmip
+    assert whole.label == "declared"
+    assert whole.seconds == pytest.approx(measured.ttmip.seconds + (2 * 1 + 2 + 3) * 3600)
 
 
 def test_the_final_model_takes_stored_images_and_gives_the_mean(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from dhc.metrics.ranking import Auc
 from dhc.training.evaluate import evaluate
-from dhc.training.evidence import roc
+from dhc.training.evidence import roc, shares
 from dhc.training.examples import (
     ALARM,
     FRAME,
@@ -55,6 +55,14 @@ def test_a_long_curve_keeps_its_ends() -> None:
     assert len(points) <= 201
     assert points[0] == (0.0, 0.0)
     assert points[-1] == (1.0, 1.0)
+
+
+def test_a_single_score_becomes_a_probability() -> None:
+    column = np.array([[0.25], [0.75]])
+    assert np.array_equal(shares(column), column)
+    assert np.allclose(shares(np.log(column / (1 - column))), column)
+    both = np.hstack([1 - column, column])
+    assert np.allclose(shares(np.log(both)), both)
 
 
 def _mask(*columns: int) -> np.ndarray:

@@ -49,7 +49,7 @@ def _confusion(found: Confusion) -> Markup:
         for k, (name, counts) in enumerate(zip(found.classes, found.counts, strict=True))
     ]
     corner = tag("td", "true \\ predicted", class_="corner")
-    grid = tag("table", tag("tr", corner, *heads), *rows, class_="confusion")
+    grid = tag("table", tag("tr", corner, *heads), *rows, class_="confusion", aria_label=title)
     caption = tag("figcaption", title)
     note = tag("p", "Rows are true classes; shades are shares of a row.", class_="note")
     return tag("figure", caption, tag("div", grid, class_="table"), note)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from pathlib import PurePath
 
 from dhc.runtime.reporting.files import PROGRAM
 from dhc.runtime.reporting.report.files import RunFiles
@@ -34,15 +35,15 @@ def reproduce_section(run: RunFiles) -> Markup:
     settings = [f"--set {shlex.quote(f'{run.name}.{text}')}" for text in texts]
     target = str(found.get("target", "cpu"))
     chosen = [] if target == "cpu" else [f"--target {shlex.quote(target)}"]
-    file = shlex.quote(f"{PROGRAM}/{found.get('file', '')}")
+    file = shlex.quote(str(PurePath(str(found.get("data", ""))) / str(found.get("file", ""))))
     train = " ".join(["dhc train", file, shlex.quote(run.name), *settings, *chosen, "--out AGAIN"])
     lines = [
-        ("Train again, in this folder:", train),
-        ("Measure the best weights again, and write this report again:", "dhc eval ."),
-        ("Use the network on images:", "dhc predict . IMAGE... -o OUT"),
+        ("Train again:", train),
+        ("In this folder, measure the best weights and write this report again:", "dhc eval ."),
+        ("In this folder, use the network on images:", "dhc predict . IMAGE... -o OUT"),
     ]
     parts = [join([tag("dt", text), tag("dd", _code(command))]) for text, command in lines]
-    data = f"The data were in {found.get('data', '')}; paths of the program begin there. "
+    data = f"The program as it was is in the folder {PROGRAM}. "
     same = "One seed decides everything: the same file, data and versions give the same weights."
     return join([tag("dl", *parts), tag("p", data + same, class_="note")])
 
