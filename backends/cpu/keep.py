@@ -109,7 +109,7 @@ def _packed(node: Node, block: int) -> Node:
 # ---- which parameters go together ------------------------------------------------------------
 
 
-@dataclass
+@dataclass(eq=False)
 class _Family:
     """Parameters whose new values are computed from each other, element by element.
 
@@ -127,18 +127,21 @@ class _Family:
 def _families(graph: Graph) -> list[_Family]:
     updated = {path for path, _ in graph.updates}
     packers = _packers(graph)
-    found: list[_Family] = []
+    found: dict[str, _Family] = {}
     for path, node in graph.updates:
         members, leaves = _elementwise_part(node)
         own = {leaf.op.path for leaf in leaves if isinstance(leaf.op, Param)} & updated
         family = _Family({path} | own, members, _block(leaves, packers))
-        apart = [other for other in found if not other.paths & family.paths]
-        for other in (other for other in found if other not in apart):
+        for other in _distinct(found[path] for path in family.paths if path in found):
             family.paths |= other.paths
             family.nodes |= other.nodes
             family.block = other.block or family.block
-        found = [*apart, family]
-    return found
+        found |= dict.fromkeys(family.paths, family)
+    return _distinct(found.values())
+
+
+def _distinct(families: Iterable[_Family]) -> list[_Family]:
+    return list({id(family): family for family in families}.values())
 
 
 def _packers(graph: Graph) -> Mapping[str, int]:

@@ -6,7 +6,7 @@ dataclasses that hold their attributes, so `Conv(stride=(2, 2), ...)` is a value
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal
 
@@ -202,8 +202,13 @@ def input_label(node: Node) -> str:
     return node.op.label
 
 
-def topological(roots: Iterable[Node]) -> Iterator[Node]:
-    """Yields every node that the roots need, once, operands first."""
+def topological(roots: Iterable[Node], within: Container[Node] | None = None) -> Iterator[Node]:
+    """Yields every node that the roots need, once, operands first.
+
+    Args:
+        roots: Where to begin.
+        within: If given, what other nodes than these need is not visited.
+    """
     done: set[int] = set()
     stack: list[tuple[Node, bool]] = [(root, False) for root in reversed(list(roots))]
     while stack:
@@ -215,7 +220,8 @@ def topological(roots: Iterable[Node]) -> Iterator[Node]:
             yield node
         else:
             stack.append((node, True))
-            stack.extend((source, False) for source in reversed(node.inputs))
+            if within is None or node in within:
+                stack.extend((source, False) for source in reversed(node.inputs))
 
 
 def users(roots: Iterable[Node]) -> dict[Node, list[Node]]:

@@ -156,12 +156,12 @@ def _make_region(group: _Group, done: dict[Node, Node]) -> Node:
     """Returns the region node that stands for a group's root."""
     outside: list[Node] = []
     inside: dict[Node, Node] = {}
-    for node in topological([group.root]):
+    for node in topological([group.root], within=group.members):
         if node in group.members:
             inside[node] = node.op(*(inside[source] for source in node.inputs))
         elif isinstance(node.op, Literal_):
             inside[node] = node
-        elif any(node in member.inputs for member in group.members):
+        else:
             inside[node] = Input(str(len(outside)), node.type)()
             outside.append(node)
     bound = tuple(inside[node] for node in outside)
