@@ -85,6 +85,7 @@ class PackedConvTranspose(Structured):
         cut: Elements left out before each axis.
         size: The output's spatial axes.
         pads: How far reads go beyond the input, before and after each axis.
+        kernel: The sizes of the kernel before it was packed.
     """
 
     filters: int
@@ -92,6 +93,7 @@ class PackedConvTranspose(Structured):
     cut: tuple[int, ...]
     size: tuple[int, ...]
     pads: Pads
+    kernel: tuple[int, ...]
 
     def infer(self, x: Tensor, packed: Tensor, *bias: Tensor) -> Tensor:
         return x.with_shape((x.shape[0], self.filters, *self.size))
@@ -184,8 +186,10 @@ def packed_transpose(
 ) -> PackedConvTranspose:
     """Returns the operator that takes packed weights."""
     phases = phases_of(conv, x, weight, out)
-    filters = weight.static_shape[1]
-    return PackedConvTranspose(filters, conv.stride, phases.cut, phases.size, phases.pads)
+    filters, *kernel = weight.static_shape[1:]
+    return PackedConvTranspose(
+        filters, conv.stride, phases.cut, phases.size, phases.pads, tuple(kernel)
+    )
 
 
 def phase_stride(packed: Tensor, axis: int, rank: int) -> int:

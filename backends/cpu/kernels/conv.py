@@ -37,11 +37,32 @@ LONG = 512  # products of one partial sum
 
 
 @dataclass(frozen=True)
+class Skip:
+    """When the first turn of a loop over taps has only zeros, and is left out.
+
+    It is where `(index + shift) % divide`, for the index along one of the rows, is `bound` or more.
+    """
+
+    row: int
+    shift: int
+    divide: int
+    bound: int
+
+    def first(self, function: FunctionText, indices: list[Number]) -> Number:
+        """Returns the first turn that is done: 0 or 1."""
+        moved = function.add(indices[self.row], self.shift)
+        phase = function.let(f"urem i64 {moved}, {self.divide}")
+        skipped = function.let(f"icmp uge i64 {phase}, {self.bound}")
+        return function.let(f"zext i1 {skipped} to i64")
+
+
+@dataclass(frozen=True)
 class Tap:
     """One axis of the kernel: `count` taps, `stride` elements of the input apart."""
 
     count: int
     stride: int
+    skip: Skip | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +123,7 @@ class _Generator:
         self._vector = f"<{isa.lanes} x float>"
         self._sums = partial_sums(kernel.taps, kernel.run)
         self._totals = ""
+        self._firsts: list[Number] = []
         self.function = FunctionText(kernel.name, operand_parameters(len(kernel.buffers)))
         self._scalars = ScalarPrinter(self.function, isa.lanes)
         self._finish = Finish(
@@ -146,6 +168,9 @@ class _Generator:
         weights = function.address(
             f"%b{kernel.weights}", function.multiply(block, kernel.block_bytes)
         )
+        self._firsts = [
+            tap.skip.first(function, indices) if tap.skip else 0 for tap in self._sums.taps
+        ]
         part = weights_offset(function, kernel.rows, indices)
         weights = function.address(weights, function.multiply(part, FLOAT))
         channel = function.multiply(block, kernel.block)
@@ -213,7 +238,7 @@ class _Generator:
         function, taps = self.function, self._sums.taps
         if depth < len(taps):
             inner = math.prod(tap.count for tap in taps[depth + 1 :]) * self._sums.run
-            with function.loop(0, taps[depth].count) as tap:
+            with function.loop(self._firsts[depth], taps[depth].count) as tap:
                 moved = function.address(source, function.multiply(tap, taps[depth].stride * FLOAT))
                 part = function.address(
                     weights, function.multiply(tap, inner * self._kernel.block * FLOAT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dhc.backends.cpu.depthwise import (
     PackedDepthwise,
@@ -10,7 +10,7 @@ from dhc.backends.cpu.depthwise import (
     PackedDepthwiseTranspose,
 )
 from dhc.backends.cpu.features import Isa
-from dhc.backends.cpu.kernels.conv import ConvKernel, Tap
+from dhc.backends.cpu.kernels.conv import ConvKernel, Skip, Tap
 from dhc.backends.cpu.kernels.depthwise import DepthwiseKernel
 from dhc.backends.cpu.kernels.depthwise_grad import DepthwiseGradKernel
 from dhc.backends.cpu.kernels.epilogue import Epilogue, after, split_definition
@@ -159,15 +159,29 @@ def _conv(step: _Step, conv: PackedConv) -> ConvKernel:
 
 
 def _transposed(step: _Step, conv: PackedConvTranspose) -> ConvKernel:
-    packed, rank = step.inner.inputs[1].type, len(conv.stride)
+    packed = step.inner.inputs[1].type
     counts, channels, block = conv.turns(packed), packed.static_shape[-2], packed.static_shape[-1]
     rows, pixel = _phases(step, conv)
+    taps = _some_taps(_taps(step, counts, (1,) * len(counts)), conv)
     reach = tuple((count - 1, 0) for count in counts)
     return ConvKernel(
         "", step.buffers, rows, pixel, output_axes(step.node.type)[1],
-        tuple(tap for tap in _taps(step, counts, (1,) * rank) if tap.count > 1), channels,
+        tuple(tap for tap in taps if tap.count > 1 or tap.skip), channels,
         _start(step, reach), conv.filters, block, step.source, step.weights, step.epilogue,
     )  # fmt: skip
+
+
+def _some_taps(taps: tuple[Tap, ...], conv: PackedConvTranspose) -> tuple[Tap, ...]:
+    """Loops over taps that leave out the first turn, the last tap, in phases that lack it."""
+    rank = len(conv.stride)
+    found = []
+    for k, (tap, size, s, cut) in enumerate(
+        zip(taps, conv.kernel, conv.stride, conv.cut, strict=True)
+    ):
+        bound = size - (tap.count - 1) * s
+        skip = Skip(rank + k, cut, s, bound) if bound < s else None
+        found.append(replace(tap, skip=skip))
+    return tuple(found)
 
 
 def _phases(
