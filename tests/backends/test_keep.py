@@ -11,8 +11,9 @@ from dhc.backends.base import Target
 from dhc.backends.cpu import CpuBackend
 from dhc.backends.cpu.features import AVX2, AVX512, Isa
 from dhc.backends.cpu.keep import KeepPacked
+from dhc.backends.cpu.kernels.repack import RepackKernel
 from dhc.backends.cpu.packing import PackWeights
-from dhc.driver import COMMON_PASSES, compile_graph
+from dhc.driver import COMMON_PASSES, compile_graph, input_types
 from dhc.frontend import load_text
 from dhc.ir.graph import Graph, Node, topological
 from dhc.lower.plan import Plan
@@ -35,8 +36,19 @@ model Net() {
 WEIGHTS = ("y.conv.weight", "y.conv_transpose.weight", "y.conv#2.weight", "y.dense.weight")
 
 
-def _step(optimizer: str = "adam", clip: bool = False) -> Graph:
-    model = load_text(TEXT).model("Net").graph
+WIDE = """
+model Net() {
+    input image: f32[N, 16, H, W]
+    output y = image -> conv(32, kernel=3, pad=1) -> conv(48, kernel=[2, 3], pad=same)
+        -> conv(32, kernel=3, stride=2, pad=1) -> conv(16, kernel=1, stride=2)
+        -> conv_transpose(32, kernel=2, stride=2) -> global_avgpool() -> flatten()
+        -> dense(48) -> dense(5)
+}
+"""
+
+
+def _step(optimizer: str = "adam", clip: bool = False, text: str = TEXT) -> Graph:
+    model = load_text(text).model("Net").graph
 
     def squares(out: Mapping[str, Node], data: Mapping[str, Node]) -> Node:
         distance = Sub()(out["y"], data["t"])
@@ -45,7 +57,8 @@ def _step(optimizer: str = "adam", clip: bool = False) -> Graph:
     adjust = (ClipNorm(1.0),) if clip else ()
     options = StepOptions(OPTIMIZERS[optimizer](), adjust=adjust)
     step = build_step(model, {"t": model.outputs[0][1].type}, squares, options)
-    return run_passes(bind_sizes(step.graph, {"N": 2, "H": 8, "W": 6}), COMMON_PASSES)
+    sizes = {"N": 2, "H": 8, "W": 8}
+    return run_passes(bind_sizes(step.graph, sizes), COMMON_PASSES)
 
 
 def _plan(graph: Graph) -> Plan:
@@ -103,3 +116,28 @@ def test_callers_see_logical_weights() -> None:
     ours, exact = (program.parameters() for program in programs)
     for path in WEIGHTS:
         np.testing.assert_allclose(ours[f"mean/{path}"], exact[f"mean/{path}"], atol=1e-6)
+
+
+@pytest.mark.parametrize("isa", ["", "avx2", "generic"])
+def test_weights_are_packed_anew_for_gradients_in_tiles(isa: str) -> None:
+    """All but those of the last layer, whose five units fill no vector."""
+    graph = _step(text=WIDE)
+    target = Target("cpu", threads=2, options={"isa": isa} if isa else {})
+    steps = CpuBackend(target).lower(graph).plan.steps
+    assert sum(isinstance(step.kernel, RepackKernel) for step in steps) == 5
+    values = draw_values(graph)
+    inputs = {label: values[label] for label in input_types(graph)}
+    params = {param.path: values[param.path] for param in graph.params}
+    program = compile_graph(graph, target, parameters=params)
+    program(**inputs)
+    found = program.parameters()
+    expected = dict(
+        zip(
+            (name for name, _ in (*graph.outputs, *graph.updates)),
+            evaluate(graph, values),
+            strict=True,
+        )
+    )
+    for path in (path for path in found if path.startswith("mean/")):
+        scale = np.abs(expected[path]).max()
+        np.testing.assert_allclose(found[path], expected[path], atol=1e-5 * scale, err_msg=path)

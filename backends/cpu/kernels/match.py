@@ -15,6 +15,7 @@ from dhc.backends.cpu.kernels.depthwise import DepthwiseKernel
 from dhc.backends.cpu.kernels.depthwise_grad import DepthwiseGradKernel
 from dhc.backends.cpu.kernels.epilogue import Epilogue, after, split_definition
 from dhc.backends.cpu.kernels.finish import RowAxis
+from dhc.backends.cpu.kernels.repack import repack_kernel
 from dhc.backends.cpu.kernels.warp import WarpKernel, fits
 from dhc.backends.cpu.kernels.weight_grad import Axis, WeightGradKernel
 from dhc.backends.cpu.layout import anchor, is_cast, operand_position
@@ -61,6 +62,9 @@ def native_kernel(node: Node, buffers: tuple[Buffer, ...], isa: Isa) -> NativeKe
         return _weight_grad(node, node.op, buffers)
     if isinstance(node.op, PackedDepthwiseGrad):
         return _depthwise_grad(node, node.op, buffers)
+    repack = repack_kernel(node, buffers, isa)
+    if repack is not None:
+        return repack
     step = _step(node, buffers)
     if step is None or step.source_strides[1] != 1:
         return None
