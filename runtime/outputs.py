@@ -46,11 +46,13 @@ class Outputs:
         return self._place.suffix not in (".png", ".npy")
 
     def check(self, images: int) -> None:
-        """Refuses to write several images into one file.
+        """Refuses to write several images into one file, or a folder where a file is.
 
         Raises:
-            DhcError: if there are several, and no folder for them.
+            DhcError: if there are several and no folder for them, or a file has the folder's name.
         """
+        if self.is_folder and self._place.exists() and not self._place.is_dir():
+            raise _fail(f"'{self._place}' is a file, not a folder.", "name another folder with -o")
         if images > 1 and not self.is_folder:
             raise _fail("Several images need a folder for their results.", "use -o FOLDER")
 

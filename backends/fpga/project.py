@@ -23,6 +23,7 @@ from dhc.ir.graph import Array, Graph, Input
 from dhc.ir.types import DType, Tensor
 from dhc.ops.base import run
 
+_SOURCES = ("testbench.cpp", "model.cpp")
 _RESULT = re.compile(r"^(\w+): (\d+) of (\d+) values are wrong$", re.MULTILINE)
 
 
@@ -117,12 +118,17 @@ def verify(folder: str | Path) -> Verification:
     """Compiles and runs the testbench of a project.
 
     Raises:
-        DhcError: if there is no C++ compiler, or the testbench does not come to its end.
+        DhcError: if the folder holds no project, there is no C++ compiler, or the testbench does
+            not come to its end.
     """
     root = Path(folder).resolve()
+    if not all((root / name).is_file() for name in _SOURCES):
+        text = f"'{folder}' holds no FPGA design."
+        hint = "`dhc compile FILE ENTRY --target fpga -o FOLDER` writes one"
+        raise DhcError(Diagnostic("no-project", text, hints=(hint,)))
     with tempfile.TemporaryDirectory(prefix="dhc-") as place:
         program = Path(place) / "testbench"
-        arguments = ["-o", str(program), "testbench.cpp", "model.cpp"]
+        arguments = ["-o", str(program), *_SOURCES]
         compile_files(root, arguments, "C-simulation of an FPGA design")
         done = subprocess.run([str(program)], cwd=root, capture_output=True, text=True, check=False)
     found = _RESULT.findall(done.stdout)

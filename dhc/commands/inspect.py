@@ -17,6 +17,7 @@ from dhc.commands.entries import (
 )
 from dhc.commands.report import print_json, print_table, quantity
 from dhc.draw import draw
+from dhc.errors import DhcError, Diagnostic
 from dhc.explain import explain
 from dhc.frontend import ast, format_text
 from dhc.frontend.parse import parse
@@ -136,6 +137,9 @@ def _print_summary(summary: Summary) -> None:
 
 def draw_entry(request: Request, output: Path) -> int:
     """Writes a drawing of the layers."""
+    if output.suffix != ".svg":
+        text = f"A drawing is SVG; '{output}' has another ending."
+        raise DhcError(Diagnostic("output", text, hints=("write -o NAME.svg",)))
     _, model = open_entry(request)
     with atomic_writer(output) as stream:
         stream.write(draw(model.graph).encode("utf-8"))

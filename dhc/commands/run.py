@@ -75,7 +75,14 @@ def _split(file: Path, arguments: Sequence[str]) -> tuple[str, Sequence[str]]:
             if not rest:
                 raise _fail("no-input", f"Say on which image '{first}' should run.")
             return choose_entry(source, first), rest
+        if rest and not _names_an_image(first):
+            choose_entry(source, first)  # says which there are
     return "", arguments
+
+
+def _names_an_image(text: str) -> bool:
+    """Whether an argument can only be meant as an image."""
+    return bool(Path(text).suffix) or ":" in text or Path(text).exists()
 
 
 def _prepare(file: Path, entry: str, options: RunOptions, dtype: DType) -> tuple[_Loaded, Program]:

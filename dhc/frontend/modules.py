@@ -121,6 +121,9 @@ def _shown_path(item: ast.Import) -> str:
 
 
 def _read(path: Path, shown: str, item: ast.Import) -> SourceFile:
+    """Reads an imported file; what is no ordinary one, such as a pipe, may never end."""
+    if path.exists() and not path.is_file():
+        raise error("import", f"'{shown}' is no ordinary file.", item.path.span)
     try:
         file = read_source(path)
     except DhcError as problem:

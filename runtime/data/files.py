@@ -25,7 +25,7 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
         OSError: naming `path`, if it cannot be written.
     """
     target = Path(os.path.realpath(path))
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(target.parent)
     mode = _permissions(target)
     short = target.name.encode("utf-8", "replace")[:_NAME_LENGTH].decode("utf-8", "ignore")
     part = target.with_name(f".{short}.{secrets.token_hex(8)}.part")
@@ -48,6 +48,13 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
         if isinstance(error, OSError) and error.filename in (None, str(part)):
             error.filename, error.filename2 = str(path), None
         raise
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from None
 
 
 def _permissions(path: Path) -> int | None:

@@ -17,10 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RESNET = str(ROOT / "models" / "resnet.dhm")
 TISSUE = str(ROOT / "models" / "ct_tissue.dhm")
 SMALL = ("--shape", "N=1", "--shape", "H=32", "--shape", "W=32")
-COMMANDS = (
-    "check", "fmt", "explain", "summary", "graph", "compile", "verify", "run", "bench", "doctor",
-    "cache", "reduce", "train", "eval", "predict", "kpi",
-)  # fmt: skip
+COMMANDS = [command.name or command.callback.__name__ for command in app.registered_commands]
 
 
 def _run(*arguments: str) -> str:
@@ -249,6 +246,11 @@ def test_doctor_and_cache_report() -> None:
         (("run", TISSUE, "Tissue", "example:us"), "The program takes ct as f32[N, 1, H, W]"),
         (("summary", RESNET, "ResNet18", "--set", "ResNet18.clases=3", *SMALL), "classes"),
         (("run", "no.dhx", "example:ct"), "no.dhx"),
+        (("run", TISSUE, "Tisue", "example:ct"), "did you mean 'Tissue'?"),
+        (("run", TISSUE, "Tissue", "example:ct", "-o", RESNET), "is a file, not a folder"),
+        (("graph", TISSUE, "Tissue", "-o", "net.pdf"), "A drawing is SVG"),
+        (("graph", TISSUE, "Tissue", "-o", f"{RESNET}/net.svg"), "cannot be used: not a directory"),
+        (("verify", "tests"), "'tests' holds no FPGA design"),
         (("compile", TISSUE, "Tissue", "-o", "folder", *SMALL), "writes no project"),
     ],
 )

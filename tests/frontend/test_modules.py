@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,15 @@ def test_links_out_of_the_folder_are_followed_to_where_they_lead(tmp_path: Path)
     main = write(project, main='import "link.dhm"\n')
     (project / "link.dhm").symlink_to(tmp_path / "secret.dhm")
     assert "lies outside of the folder" in failure(main)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_what_is_no_ordinary_file_is_not_imported(tmp_path: Path) -> None:
+    """Reading a pipe that nobody writes to would never end."""
+    os.mkfifo(tmp_path / "pipe.dhm")
+    (tmp_path / "main.dhm").write_text('import "pipe.dhm"', encoding="utf-8")
+    with pytest.raises(DhcError, match=r"main.dhm:1:8: .*is no ordinary file"):
+        load(tmp_path / "main.dhm")
 
 
 def test_missing_file_and_missing_library_file(tmp_path: Path) -> None:
