@@ -5,8 +5,10 @@ First touches of pages can cost more than the computation, so they happen once, 
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import threading
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,8 @@ from numpy.typing import NDArray
 Bytes = NDArray[np.uint8]
 
 HUGE_PAGE = 2 << 20
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
+_KEPT = 32 << 20  # bytes; more is not allowed
 SLACK = 256  # bytes after a block that vector reads may touch
 
 
@@ -43,6 +47,18 @@ def _private(size: int) -> mmap.mmap:
     if hasattr(mmap, "MAP_PRIVATE") and hasattr(mmap, "MAP_ANONYMOUS"):
         return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     return mmap.mmap(-1, size)
+
+
+def keep_freed_memory() -> None:
+    """Lets the C library keep freed memory for the next array instead of returning it at once.
+
+    Where arrays of some hundred kilobytes come and go, half of the time is spent on new pages, and
+    threads wait for each other there. It does nothing where the library is not glibc.
+    """
+    with suppress(OSError, AttributeError, TypeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(_TRIM_THRESHOLD, _KEPT)
+        library.mallopt(_MMAP_THRESHOLD, _KEPT)
 
 
 class ArenaPool:

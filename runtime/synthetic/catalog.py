@@ -18,6 +18,7 @@ from pathlib import Path
 from dhc.errors import DhcError, Diagnostic, did_you_mean
 from dhc.runtime.cache import ABANDONED, cache_folder, private_folder
 from dhc.runtime.data.dataset import DataSet, open_dataset
+from dhc.runtime.memory import keep_freed_memory
 from dhc.runtime.reporting.progress import show_work
 from dhc.runtime.synthetic.ct_perfusion import CtPerfusion
 from dhc.runtime.synthetic.lung_nodules import LungNodules
@@ -94,6 +95,7 @@ def _make(name: str, phantom: Phantom, place: Path) -> None:
     _remove_abandoned(place.parent)
     part = place.with_name(f".{place.name}.{secrets.token_hex(8)}.part")
     part.mkdir()
+    keep_freed_memory()
     try:
         with show_work(f"Making the synthetic data set '{name}'", phantom.pieces) as tell:
             phantom.write(part, tell)
