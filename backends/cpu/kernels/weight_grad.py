@@ -71,7 +71,7 @@ class WeightGradKernel:
 
     @property
     def places(self) -> int:
-        """Blocks of output channels times taps: what workers share."""
+        """Blocks of output channels times taps."""
         return -(-self.filters // self.block) * math.prod(tap.count for tap in self.taps)
 
 
@@ -84,13 +84,15 @@ class _Generator:
         self.function = FunctionText(kernel.name, operand_parameters(len(kernel.buffers)))
         self._scalars = ScalarPrinter(self.function, isa.lanes)
         self._masks: dict[int, str] = {}
+        self._parts = pixel_blocks(kernel.run, self._most_inputs())
+        self._count = sum(count for _, _, count in self._parts)  # blocks of inputs of a place
         self._print()
 
     def _print(self) -> None:
+        """Workers share the blocks of inputs of all places."""
         function, kernel = self.function, self._kernel
-        first, last = share_of(function, kernel.places)
-        size = kernel.run * kernel.block
-        self._clear(function.multiply(first, size), function.multiply(last, size))
+        first, last = share_of(function, kernel.places * self._count)
+        self._clear(self._element(first), self._element(last))
         images, rows = chunk_of(kernel)
         batch, *outer = kernel.rows
         with function.loop(0, batch.size, images) as image:
@@ -103,6 +105,17 @@ class _Generator:
                 rest: list[tuple[Number, Number]] = [(0, axis.size) for axis in outer[1:]]
                 self._chunk(first, last, [(image, end), (row, stop), *rest])
 
+    def _element(self, number: Number) -> Number:
+        """Where the block of inputs of this number begins in the result."""
+        function, kernel = self.function, self._kernel
+        place = function.let(f"udiv i64 {number}, {self._count}")
+        within = function.let(f"urem i64 {number}, {self._count}")
+        longer = sum(count for _, size, count in self._parts if size > self._parts[-1][1])
+        inputs = function.multiply(within, self._parts[-1][1])
+        inputs = function.add(inputs, self._least(within, longer))  # the first ones have one more
+        total = function.add(function.multiply(place, kernel.run), inputs)
+        return function.multiply(total, kernel.block)
+
     def _clear(self, first: Number, last: Number) -> None:
         """Zeroes this worker's part of the result."""
         function = self.function
@@ -110,15 +123,20 @@ class _Generator:
             address = function.address("%b0", function.multiply(place, FLOAT))
             function.do(f"store {self._vector} zeroinitializer, ptr {address}, align {FLOAT}")
 
-    def _least(self, value: Number, bound: int) -> str:
-        call = f"call i64 @llvm.smin.i64(i64 {value}, i64 {bound})"
-        self.function.declarations.add("declare i64 @llvm.smin.i64(i64, i64)")
-        return self.function.let(call)
+    def _least(self, value: Number, bound: int) -> Number:
+        return self.function.call("i64", "llvm.smin.i64", ("i64", value), ("i64", bound))
+
+    def _within(self, value: Number, bound: int) -> Number:
+        """The number itself, or the nearest one from 0 to a bound."""
+        least = self.function.call("i64", "llvm.smax.i64", ("i64", value), ("i64", 0))
+        return self._least(least, bound)
 
     def _chunk(self, first: Number, last: Number, ranges: list[tuple[Number, Number]]) -> None:
-        """Adds what the places in `ranges` contribute to this worker's part of the result."""
+        """Adds what the pixels in `ranges` contribute to this worker's part of the result."""
         function, kernel = self.function, self._kernel
-        with function.loop(first, last) as place:
+        start = function.let(f"udiv i64 {first}, {self._count}")
+        stop = function.let(f"udiv i64 {function.add(last, self._count - 1)}, {self._count}")
+        with function.loop(start, stop) as place:
             source: Number = kernel.start
             rest: Number = place
             for tap in reversed(kernel.taps):
@@ -127,9 +145,12 @@ class _Generator:
                 source = function.add(source, function.multiply(turn, tap.stride))
             above = function.multiply(rest, kernel.block)
             self._find_masks(above)
-            for start, size, count in pixel_blocks(kernel.run, self._most_inputs()):
-                with function.loop(0, count) as number:
-                    inputs = function.add(function.multiply(number, size), start)
+            done = function.multiply(place, self._count)
+            for begin, size, count in self._parts:
+                low, high = (function.let(f"sub i64 {end}, {done}") for end in (first, last))
+                done = function.add(done, count)
+                with function.loop(self._within(low, count), self._within(high, count)) as number:
+                    inputs = function.add(function.multiply(number, size), begin)
                     offset = function.add(function.multiply(place, kernel.run), inputs)
                     out = function.address("%b0", function.multiply(offset, kernel.block * FLOAT))
                     moved = function.add(source, inputs)
