@@ -103,6 +103,8 @@ def test_element_agrees_with_numpy(name: str) -> None:
     sample = SAMPLES[name]
     if isinstance(sample.op, Composite):
         pytest.skip("a composite has no element of its own")
+    if type(sample.op).element is Operator.element:
+        pytest.skip("it has loops of its own; every backend runs them below")
     out = sample.op.infer(*sample.types)
     operands = [BufferOperand(row_major(f"x{i}", t), t) for i, t in enumerate(sample.types)]
     places = tuple(axis_variable(f"i{k}", size) for k, size in enumerate(out.shape))

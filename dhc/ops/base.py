@@ -243,7 +243,7 @@ class Elementwise(Operator):
 class Structured(Operator):
     """An operator with its own shape rule and its own meaning for each output element."""
 
-    def loops(self, out: Buffer, *inputs: Buffer) -> tuple[Statement, ...] | None:
+    def loops(self, out: Buffer, *inputs: Any, **unused: Any) -> tuple[Statement, ...] | None:
         """Returns explicit loops for what no element-wise definition expresses, else None."""
         return None
 
