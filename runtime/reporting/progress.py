@@ -74,17 +74,20 @@ class ShowProgress:
 
 
 @contextmanager
-def show_work(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Tells a person what a command is busy with, on the error stream.
+def show_work(
+    what: str, total: int, console: Console | None = None
+) -> Iterator[Callable[[int], None]]:
+    """Tells a person what a command is busy with.
 
     Args:
         what: In words.
         total: How many pieces the work has.
+        console: Where; the error stream if not given.
 
     Yields:
         What is to be called with the number of finished pieces.
     """
-    console = Console(stderr=True, highlight=False)
+    console = console or Console(stderr=True, highlight=False)
     if not console.is_terminal:
         console.print(f"{what} ...", soft_wrap=True)
         yield lambda done: None
