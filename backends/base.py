@@ -24,6 +24,7 @@ from dhc.passes.manager import (
     run_passes,
 )
 from dhc.passes.prepare import split_prepare
+from dhc.runtime.comm.base import Exchange
 from dhc.runtime.memory import Bytes
 
 log = logging.getLogger("dhc")
@@ -75,6 +76,14 @@ class Adopting(Protocol):
 
     def adopt(self, memory: Bytes, size: int) -> bool:
         """Takes such a block of `size` bytes, with slack after it, unless the size is wrong."""
+
+
+@runtime_checkable
+class Connecting(Protocol):
+    """An executable that can stop for sums over ranks; alone if it is connected to nobody."""
+
+    def connect(self, exchange: Exchange) -> None:
+        """Takes what its collectives go through."""
 
 
 class Executable(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,10 +14,11 @@ from dhc.ir.evaluate import evaluate
 from dhc.ir.graph import Array, Graph, Node, topological
 from dhc.ir.kernel import Barrier, For, If, Kernel, Let, statements
 from dhc.ir.scalar import Var, index
-from dhc.ir.types import DType
-from dhc.lower.plan import Launch, Plan, Slot
+from dhc.ir.types import DType, Tensor
+from dhc.lower.plan import Collective, Plan, Slot, Step
 from dhc.lower.planner import make_plan
 from dhc.lower.schedule import Grid
+from dhc.ops.collective import AllReduceStart
 
 THREADS = 128
 
@@ -28,7 +29,9 @@ def grid_plan(graph: Graph, threads: int = THREADS) -> Plan:
     return replace(plan, steps=tuple(_spread_step(step, threads) for step in plan.steps))
 
 
-def _spread_step(step: Launch, threads: int) -> Launch:
+def _spread_step(step: Step, threads: int) -> Step:
+    if isinstance(step, Collective):
+        return step
     assert isinstance(step.kernel, Kernel)
     return replace(step, kernel=spread(step.kernel, threads))
 
@@ -78,18 +81,52 @@ class GridLaunch:
     threads: tuple[int, ...]
 
 
-def grid_launches(plan: Plan) -> tuple[GridLaunch, ...]:
-    """Returns the launches of a plan without run-time sizes; none with nothing to do."""
+@dataclass(frozen=True)
+class GridStop:
+    """A place between launches where ranks meet.
+
+    Attributes:
+        kind: `start` or `wait`.
+        number: Of the bucket.
+        place: Where the bucket lies.
+        type: Its element type and size.
+    """
+
+    kind: str
+    number: int
+    place: Place
+    type: Tensor
+
+    @property
+    def bytes(self) -> slice:
+        """Its part of the arena."""
+        size = self.type.dtype.bytes
+        first = self.place.first * size
+        return slice(first, first + self.type.static_shape[0] * size)
+
+
+def grid_steps(plan: Plan) -> tuple[GridLaunch | GridStop, ...]:
+    """Returns the steps of a plan without run-time sizes; no launches with nothing to do."""
     assert not plan.sizes, "a device program is made for known sizes"
     slots = {slot.name: slot for slot in plan.slots}
-    launches: list[GridLaunch] = []
+    steps: list[GridLaunch | GridStop] = []
     for step in plan.steps:
+        if isinstance(step, Collective):
+            bucket = slots[step.bucket]
+            place = place_of(bucket, slots)
+            steps.append(GridStop(step.kind, step.number, place, bucket.type))
+            continue
         assert isinstance(step.kernel, Kernel)
         places = tuple(place_of(slots[operand], slots) for operand in step.operands)
         blocks = tuple(int(evaluate(count, {})) for count in block_counts(step.kernel))
         if all(blocks):
-            launches.append(GridLaunch(step.kernel, places, blocks, thread_counts(step.kernel)))
-    return tuple(launches)
+            steps.append(GridLaunch(step.kernel, places, blocks, thread_counts(step.kernel)))
+    return tuple(steps)
+
+
+def launches_of(steps: Iterable[GridLaunch | GridStop]) -> tuple[GridLaunch, ...]:
+    """Returns the launches among steps."""
+    return tuple(step for step in steps if isinstance(step, GridLaunch))
 
 
 def place_of(slot: Slot, slots: dict[str, Slot]) -> Place:
@@ -157,6 +194,19 @@ def _refusal(graph: Graph, node: Node, reason: str, backend: str) -> Diagnostic:
         span=origin.span,
         hints=("convert with cast(x, f32), or compile for another target",),
     )
+
+
+def refuse_collectives(graph: Graph, reason: str) -> None:
+    """Refuses sums over ranks on a device that cannot stop for them.
+
+    Raises:
+        DhcError: if there is one.
+    """
+    for node in topological(graph.roots):
+        if isinstance(node.op, AllReduceStart):
+            hints = ("leave 'distribute' out", "train on the processor: --target cpu")
+            span = graph.origin(node).span
+            raise DhcError(Diagnostic("unsupported-layer", reason, span, hints=hints))
 
 
 def no_printer(dtype: DType) -> str:

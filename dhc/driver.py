@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import dhc.ops  # noqa: F401  (registers the operators)
-from dhc.backends.base import Backend, Compiled, Exported, StagedBackend, Target
+from dhc.backends.base import Backend, Compiled, Connecting, Exported, StagedBackend, Target
 from dhc.cached import entry_name, restore
 from dhc.errors import DhcError, Diagnostic
 from dhc.ir.graph import Array, Graph, Input, topological
@@ -29,6 +29,7 @@ from dhc.passes.manager import Hook, Pass, StartRecord, notify, run_passes
 from dhc.passes.narrow_products import RoundProducts, SplitProducts
 from dhc.passes.sink_scaling import SinkScaling
 from dhc.runtime.cache import default_cache
+from dhc.runtime.comm.base import Exchange
 from dhc.runtime.parameters import check_values, initial_values
 from dhc.runtime.program import Content, Program, Specialised
 from dhc.targets import make_backend
@@ -63,6 +64,7 @@ def compile_graph(
     parameters: Mapping[str, Array] | None = None,
     hooks: Sequence[Hook] = (),
     foreign: bool = False,
+    exchange: Exchange | None = None,
 ) -> Program:
     """Compiles a graph, or takes the program from the cache.
 
@@ -73,6 +75,7 @@ def compile_graph(
         parameters: Weights by path; fresh ones if not given.
         hooks: Called after each stage; with hooks everything is compiled anew.
         foreign: Whether the graph comes from outside and no front end has checked its attributes.
+        exchange: How its sums over ranks reach the other ranks.
 
     Returns:
         The program, ready to be called.
@@ -97,6 +100,8 @@ def compile_graph(
             make = _compile_foreign if foreign else _compile
             compiled = make(static, backend, watching, chosen.precision)
             _keep(static, chosen, backend, compiled)
+        if exchange is not None and isinstance(compiled.executable, Connecting):
+            compiled.executable.connect(exchange)
         return Specialised(compiled.prepare, compiled.executable)
 
     name = entry_name(print_graph(bound, origins=False), chosen, backend)

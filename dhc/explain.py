@@ -9,7 +9,7 @@ from dhc.driver import passes_for
 from dhc.errors import DhcError, Diagnostic, did_you_mean
 from dhc.ir.graph import Graph
 from dhc.ir.text import print_graph, print_kernel
-from dhc.lower.plan import Plan
+from dhc.lower.plan import Launch, Plan, Step
 from dhc.passes.bind_sizes import bind_sizes
 from dhc.passes.manager import Event, PassRecord, run_passes
 from dhc.targets import make_backend
@@ -61,8 +61,14 @@ def print_plan(plan: Plan) -> str:
         lines.append(f"  {slot.role:9} {slot.name}: {slot.type} {place}{inside}")
     for number, step in enumerate(plan.steps):
         origin = f"  # {step.origin.path}" if step.origin.path else ""
-        lines.append(f"  {number:3} {step.kernel.name}({', '.join(step.operands)}){origin}")
+        lines.append(f"  {number:3} {_what(step)}({', '.join(step.operands)}){origin}")
     return "\n".join(lines) + "\n"
+
+
+def _what(step: Step) -> str:
+    if isinstance(step, Launch):
+        return step.kernel.name
+    return f"all-reduce {step.number}: {step.kind} "
 
 
 def _unknown(stage: str, stages: list[str]) -> DhcError:

@@ -26,7 +26,9 @@ from dhc.passes.manager import run_passes
 from dhc.passes.widen import widen
 from dhc.targets import make_backend
 
-MADE_BY_PASSES = {"region"}
+MADE_BY_PASSES = {
+    "region", "shared", "all_reduce", "all_reduce_start", "all_reduce_wait", "bucket_part",
+}  # fmt: skip
 BACKENDS = {
     "reference": Target("reference"),
     "cpu": Target("cpu"),

@@ -32,6 +32,12 @@ def weight_block(plan: Plan) -> WeightBlock:
     return WeightBlock(offsets, total)
 
 
+def entry_names(plan: Plan) -> list[str]:
+    """Returns the names of the functions that workers run, one for each stretch of launches."""
+    count = sum(isinstance(part, tuple) for part in plan.stretches)
+    return [ENTRY] if count == 1 else [f"{ENTRY}{number}" for number in range(count)]
+
+
 def array_slots(plan: Plan) -> tuple[Slot, ...]:
     """The slots whose memory callers own, in the order of their addresses."""
     return (*plan.by_role("input"), *plan.by_role("output"))

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from dhc.backends.base import Compiled, Executable, Restored, Source, StagedBackend, Target
-from dhc.backends.cpu.calling import ENTRY
 from dhc.backends.cpu.executable import CpuExecutable
 from dhc.backends.cpu.features import host_isa
 from dhc.backends.cpu.interface import Interface, interface_of
-from dhc.backends.cpu.jit import compile_object, link, version
+from dhc.backends.cpu.jit import compile_object, link_all, version
 from dhc.backends.cpu.pages import release_compiler
 from dhc.backends.cpu.pool import make_pool
 from dhc.backends.cpu.snapshot import Snapshot, pack, unpack
@@ -92,4 +91,4 @@ class LlvmEngine(StagedBackend):
     def _executable(self, interface: Interface, code: bytes) -> CpuExecutable:
         workers = self.target.threads or os.cpu_count() or 1
         pool = make_pool(workers, self._isa, bool(self.target.options.get("portable", False)))
-        return CpuExecutable(interface, code, link(code, ENTRY), pool)
+        return CpuExecutable(interface, code, link_all(code, interface.entries), pool)

@@ -14,8 +14,10 @@ from dhc.backends.cpu.calling import FIRST_ARRAY, barrier_bytes
 from dhc.backends.cpu.interface import Interface, Port
 from dhc.backends.cpu.jit import Code
 from dhc.backends.cpu.pool import Pool
+from dhc.errors import ArgumentError
 from dhc.ir.graph import Array
 from dhc.lower.memory import ALIGNMENT
+from dhc.runtime.comm.base import Exchange
 from dhc.runtime.memory import SLACK, ArenaPool, Bytes, allocate
 
 OVERREAD = 8  # bytes after a caller's array that reads of pairs may touch
@@ -27,14 +29,17 @@ class CpuExecutable:
     Args:
         interface: What the code expects.
         object_code: The object file that the code was linked from.
-        code: The function that every worker runs.
+        codes: The functions that every worker runs, in their order.
         pool: The workers.
     """
 
-    def __init__(self, interface: Interface, object_code: bytes, code: Code, pool: Pool) -> None:
+    def __init__(
+        self, interface: Interface, object_code: bytes, codes: Sequence[Code], pool: Pool
+    ) -> None:
         self.interface = interface
         self.object_code = object_code
-        self._code = code
+        self._codes = dict(zip(interface.entries, codes, strict=True))
+        self._exchange = Exchange()
         self._pool = pool
         self._weights: Bytes | None = None
         self._barrier = _aligned(interface.arena_bytes + SLACK)
@@ -74,10 +79,20 @@ class CpuExecutable:
             self._weights = allocate(self.interface.weight_bytes + SLACK, touched=False)
         return self._weights
 
+    def connect(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
     @property
     def code(self) -> Code:
-        """The function that every worker runs; it stays as long as this object does."""
-        return self._code
+        """The function that every worker runs; it stays as long as this object does.
+
+        Raises:
+            ArgumentError: if the program stops for other ranks, so that there is no one function.
+        """
+        if len(self.interface.parts) != 1:
+            raise ArgumentError("A program that stops for other ranks is no single function.")
+        (code,) = self._codes.values()
+        return code
 
     @property
     def weight_address(self) -> int:
@@ -95,10 +110,17 @@ class CpuExecutable:
         arena = self._arenas.take()
         try:
             bases = self._bases(arena, [*given, *made.values()])
-            self._pool.run(self._code.address, ctypes.addressof(bases))
+            self._run(arena, ctypes.addressof(bases))
         finally:
             self._arenas.give_back(arena)
         return made
+
+    def _run(self, arena: Bytes, bases: int) -> None:
+        for part in self.interface.parts:
+            if isinstance(part, str):
+                self._pool.run(self._codes[part].address, bases)
+            else:
+                part.meet(self._exchange, arena)
 
     def profile(self) -> list[tuple[str, str, int]]:
         """Returns kernel, layer and cycles of each step of the last call, if built to profile."""

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dhc.backends.cpu.calling import weight_block
+from dhc.backends.cpu.calling import entry_names, weight_block
 from dhc.ir.types import DType, Tensor
-from dhc.lower.plan import Plan, Slot
+from dhc.lower.plan import Collective, Plan, Slot
+from dhc.runtime.comm.base import Exchange
+from dhc.runtime.memory import Bytes
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,38 @@ class Port:
 
 
 @dataclass(frozen=True)
+class Stop:
+    """A place between two functions of a program where ranks meet.
+
+    Attributes:
+        kind: `start` or `wait`.
+        number: Of the bucket.
+        start: Bytes of the arena before it.
+        type: Its element type and size.
+    """
+
+    kind: str
+    number: int
+    start: int
+    type: Tensor
+
+    def meet(self, exchange: Exchange, arena: Bytes) -> None:
+        """Does it, with the bucket where it lies."""
+        if self.kind == "wait":
+            exchange.wait(self.number)
+            return
+        dtype = self.type.dtype.numpy
+        size = self.type.static_shape[0] * dtype.itemsize
+        exchange.start(self.number, arena[self.start : self.start + size].view(dtype))
+
+
+@dataclass(frozen=True)
 class Interface:
     """The arrays of a program in the order of their addresses, and the sizes of its memory.
 
     Attributes:
-        steps: Kernel and layer of each step, for profiles.
+        steps: Kernel and layer of each launch, for profiles.
+        parts: Names of functions, and stops, in the order in which they run.
     """
 
     inputs: tuple[Port, ...]
@@ -52,6 +81,12 @@ class Interface:
     weight_bytes: int
     arena_bytes: int
     steps: tuple[tuple[str, str], ...]
+    parts: tuple[str | Stop, ...]
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """The names of the functions."""
+        return tuple(part for part in self.parts if isinstance(part, str))
 
 
 def interface_of(plan: Plan) -> Interface:
@@ -63,8 +98,22 @@ def interface_of(plan: Plan) -> Interface:
         tuple(_port(slot, block.offsets[slot.name]) for slot in plan.by_role("weight")),
         block.bytes,
         plan.arena_bytes,
-        tuple((step.kernel.name, step.origin.path) for step in plan.steps),
+        tuple((step.kernel.name, step.origin.path) for step in plan.launches),
+        parts_of(plan),
     )
+
+
+def parts_of(plan: Plan) -> tuple[str | Stop, ...]:
+    """Returns the names of a plan's functions, and its stops, in the order in which they run."""
+    names = iter(entry_names(plan))
+    parts: list[str | Stop] = []
+    for part in plan.stretches:
+        if isinstance(part, Collective):
+            slot = plan.slot(part.bucket)
+            parts.append(Stop(part.kind, part.number, slot.arena, slot.type))
+        else:
+            parts.append(next(names))
+    return tuple(parts)
 
 
 def _port(slot: Slot, start: int) -> Port:
@@ -83,6 +132,7 @@ def interface_to_json(interface: Interface) -> str:
             "weight_bytes": interface.weight_bytes,
             "arena_bytes": interface.arena_bytes,
             "steps": interface.steps,
+            "parts": [_part_to_json(part) for part in interface.parts],
         },
         separators=(",", ":"),
     )
@@ -98,7 +148,21 @@ def interface_from_json(text: str) -> Interface:
         found["weight_bytes"],
         found["arena_bytes"],
         tuple((kernel, path) for kernel, path in found["steps"]),
+        tuple(map(_part_from_json, found["parts"])),
     )
+
+
+def _part_to_json(part: str | Stop) -> object:
+    if isinstance(part, str):
+        return part
+    return [part.kind, part.number, part.start, part.type.dtype.value, *part.type.static_shape]
+
+
+def _part_from_json(found: Any) -> str | Stop:
+    if isinstance(found, str):
+        return found
+    kind, number, start, dtype, size = found
+    return Stop(kind, number, start, Tensor(DType(dtype), (size,)))
 
 
 def _to_json(port: Port) -> Mapping[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +65,11 @@ def cached_object(text: str, isa: Isa) -> bytes:
 
 def link(code: bytes, name: str) -> Code:
     """Makes an object file's function `name` callable."""
+    return link_all(code, [name])[0]
+
+
+def link_all(code: bytes, names: Sequence[str]) -> tuple[Code, ...]:
+    """Makes several functions of an object file callable."""
     import llvmlite.binding as llvm
 
     _initialise()
@@ -71,9 +77,10 @@ def link(code: bytes, name: str) -> Code:
     library = llvm.JITLibraryBuilder()
     library.add_object_img(code)
     library.add_current_process()
-    library.export_symbol(name)
+    for name in names:
+        library.export_symbol(name)
     tracker = library.link(jit, f"dhc_{id(jit)}")
-    return Code(tracker[name], (jit, tracker))
+    return tuple(Code(tracker[name], (jit, tracker)) for name in names)
 
 
 def _machine(isa: Isa) -> object:

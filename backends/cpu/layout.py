@@ -25,6 +25,7 @@ from dhc.ir.graph import Constant, Graph, Input, Node, Param, topological, users
 from dhc.ir.rewrite import rebuild, transform
 from dhc.ir.scalar import Buffer
 from dhc.ops.base import Elementwise
+from dhc.ops.collective import BucketPart
 from dhc.ops.conv import Conv
 from dhc.ops.conv_grad import ConvWeightGrad
 from dhc.ops.elementwise import Cast
@@ -200,7 +201,7 @@ def find_images(graph: Graph) -> frozenset[Node]:
     """
     weights: set[Node] = set()
     for node in topological(graph.roots):
-        if isinstance(node.op, (Param, Constant)) or _makes_weights(node, weights):
+        if isinstance(node.op, (Param, Constant, BucketPart)) or _makes_weights(node, weights):
             weights.add(node)
     nodes = topological((*graph.inputs, *graph.roots))
     return frozenset(n for n in nodes if n.type.rank in (3, 4, 5) and n not in weights)

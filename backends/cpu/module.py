@@ -1,15 +1,19 @@
-"""Assembles one LLVM module for a plan: its kernels, and one function that every worker runs."""
+"""Assembles one LLVM module for a plan: its kernels, and the function that every worker runs.
+
+A plan with collectives has a function for each stretch of launches between them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from dhc.backends.cpu.calling import (
-    ENTRY,
     FIRST_ARRAY,
     WeightBlock,
     array_slots,
     barrier_bytes,
+    entry_names,
     pause,
     weight_block,
     yield_function,
@@ -42,7 +46,7 @@ def print_module(plan: Plan, isa: Isa, profile: bool = False) -> str:
     With `profile` the first worker writes the cycle counter before and after each step.
     """
     functions: dict[str, FunctionText] = {}
-    for step in plan.steps:
+    for step in plan.launches:
         if step.kernel.name not in functions:
             functions[step.kernel.name] = _function(step, isa)
     definitions = {n: text for f in functions.values() for n, text in f.definitions.items()}
@@ -53,7 +57,7 @@ def print_module(plan: Plan, isa: Isa, profile: bool = False) -> str:
         *(definitions[name] for name in sorted(definitions)),
         *(function.text() for function in functions.values()),
         _barrier(),
-        _entry(plan, profile),
+        *_entries(plan, profile),
         'attributes #0 = { noinline nounwind "prefer-vector-width"="512" }',
     ]
     return "\n".join(parts) + "\n"
@@ -66,12 +70,30 @@ def _function(step: Launch, isa: Isa) -> FunctionText:
     return step.kernel.function(isa)
 
 
-def _entry(plan: Plan, profile: bool) -> str:
-    """The function that each worker calls: all steps, with a barrier after each."""
+def _entries(plan: Plan, profile: bool) -> list[str]:
+    """The functions that each worker calls."""
+    stretches = [part for part in plan.stretches if isinstance(part, tuple)]
+    found: list[str] = []
+    done = 0
+    for name, launches in zip(entry_names(plan), stretches, strict=True):
+        found.append(_entry(name, plan, launches, done if profile else None))
+        done += len(launches)
+    return found
+
+
+def _entry(name: str, plan: Plan, launches: Sequence[Launch], stamp: int | None) -> str:
+    """A function of some launches, with a barrier after each but the last.
+
+    Args:
+        name: Its name.
+        plan: Where its operands lie.
+        launches: What it runs.
+        stamp: How many launches were before it, if their cycles are kept.
+    """
     weights = weight_block(plan)
     arrays = {slot.name: FIRST_ARRAY + k for k, slot in enumerate(array_slots(plan))}
     lines = [
-        f"define void @{ENTRY}(ptr %bases, i64 %worker, i64 %workers) {{",
+        f"define void @{name}(ptr %bases, i64 %worker, i64 %workers) {{",
         "  %arena = load ptr, ptr %bases",
         "  %weightsat = getelementptr ptr, ptr %bases, i64 1",
         "  %weights = load ptr, ptr %weightsat",
@@ -80,15 +102,15 @@ def _entry(plan: Plan, profile: bool) -> str:
     ]
     for slot in plan.slots:
         lines += _address(slot, arrays, weights)
-    lines += _stamp(0) if profile else []
-    for number, step in enumerate(plan.steps):
+    lines += [] if stamp is None else _stamp(stamp)
+    for number, step in enumerate(launches, 1):
         operands = ", ".join(f"ptr %{name}" for name in step.operands)
         call = f"  call void @{step.kernel.name}({operands}, i64 %worker, i64 %workers)"
         lines.append(f"{call} ; {step.origin.path}".rstrip(" ;"))
-        last = number == len(plan.steps) - 1
+        last = number == len(launches)
         if not last and not getattr(step.kernel, "joins_next", False):
             lines.append("  call void @barrier(ptr %barrier, i64 %workers)")
-        lines += _stamp(number + 1) if profile else []
+        lines += [] if stamp is None else _stamp(stamp + number)
     return "\n".join([*lines, "  ret void", "}", ""])
 
 

@@ -19,11 +19,21 @@ from dhc.backends.cpu.schedule import CpuLoops
 from dhc.ir.graph import Constant, Graph, Input, Node, Param, users
 from dhc.ir.kernel import Kernel
 from dhc.ir.scalar import Buffer
-from dhc.lower.memory import Lifetime, place
-from dhc.lower.plan import Launch, Launchable, Plan, Role, Slot
-from dhc.lower.planner import buffers_of, identifier, joint_step, kernel_stem, operand_names
+from dhc.lower.buckets import place_in_buckets
+from dhc.lower.plan import Launch, Launchable, Plan, Role, Slot, Step
+from dhc.lower.planner import (
+    buffers_of,
+    collective,
+    copies_into,
+    identifier,
+    joint_step,
+    kernel_stem,
+    operand_names,
+    place_temporaries,
+)
 from dhc.lower.state import is_pointwise, order_of, results_are_computed
 from dhc.lower.to_kernels import kernel_of, row_major
+from dhc.ops.collective import AllReduceStart, AllReduceWait
 from dhc.ops.shape import Copy
 
 
@@ -42,7 +52,7 @@ class _Planner:
         self._slots: dict[Node, Slot] = {}
         self._extra: list[Slot] = []
         self._kernels: dict[object, Launchable] = {}
-        self._steps: list[Launch] = []
+        self._steps: list[Step] = []
         self._zeroed: set[Node] = set()
         self._make_slots()
 
@@ -50,6 +60,8 @@ class _Planner:
         for nodes in self._order.steps:
             if is_channel_concat(nodes[-1]) and self._is_shared(nodes[-1]):
                 self._concat(nodes[-1])
+            elif isinstance(nodes[-1].op, (AllReduceStart, AllReduceWait)):
+                self._collective(nodes[-1])
             elif len(nodes) > 1 or is_pointwise(nodes[-1]):
                 self._pointwise(nodes)
             else:
@@ -57,7 +69,7 @@ class _Planner:
         for node, param in self._order.copied.items():
             self._copy_state(node, param)
         slots = (*self._slots.values(), *self._extra)
-        placed, arena = _place(tuple(dict.fromkeys(slots)), self._steps)
+        placed, arena = place_temporaries(dict.fromkeys(slots), self._steps)
         return Plan(identifier(self._graph.name), placed, tuple(self._steps), arena)
 
     # ---- slots ----------------------------------------------------------------------------------
@@ -75,6 +87,7 @@ class _Planner:
             owner = self._layout.places[node].owner if node in self._layout.places else node
             if owner is not node:
                 self._slots[node] = replace(slot, within=self._slots[owner].name)
+        place_in_buckets(self._slots, self._readers)
 
     def _slot(self, node: Node, output: str | None) -> Slot:
         number = len(self._slots)
@@ -95,7 +108,7 @@ class _Planner:
 
     def _is_picture(self, node: Node) -> bool:
         """Whether an input is stored pixel by pixel, as decoders deliver it."""
-        readers = self._readers[node]
+        readers = self._readers.get(node, [])
         channels = node.type.static_shape[0] if node.type.rank == 3 else 0
         return 2 <= channels <= 4 and any(reads_pixels(reader, node) for reader in readers)
 
@@ -130,10 +143,20 @@ class _Planner:
 
     def _copy_state(self, node: Node, param: Node) -> None:
         """Puts an update in its parameter's place, when nothing reads the old value any more."""
-        slots = [self._slots[param], self._slots[node]]
-        schedule = CpuLoops(self._isa.lanes)
-        kernel = kernel_of(Copy("state")(node), "", schedule, buffers_of(slots))
-        self._launch(kernel, "state", operand_names(slots), node)
+        self._copy("state", self._slots[param], node, node)
+
+    def _copy(self, label: str, to: Slot, source: Node, layer: Node) -> None:
+        pair = [to, self._slots[source]]
+        copy = Copy(label)(source)
+        kernel = kernel_of(copy, "", CpuLoops(self._isa.lanes), buffers_of(pair))
+        self._launch(kernel, label, operand_names(pair), layer)
+
+    def _collective(self, node: Node) -> None:
+        if isinstance(node.op, AllReduceStart):
+            for source, piece in copies_into(node, self._slots):
+                self._extra.append(piece)
+                self._copy("bucket", piece, source, source)
+        self._steps.append(collective(node, self._slots, self._graph))
 
     def _halos(self, node: Node) -> tuple[tuple[int, ...], ...]:
         """The zeros around each input, by its logical axes."""
@@ -180,10 +203,7 @@ class _Planner:
             offset=whole.offset + start, within=whole.name,
         )  # fmt: skip
         self._extra.append(piece)
-        node = Copy("piece")(source)
-        pair = [piece, self._slots[source]]
-        kernel = kernel_of(node, "", CpuLoops(self._isa.lanes), buffers_of(pair))
-        self._launch(kernel, "copy", operand_names(pair), concat)
+        self._copy("copy", piece, source, concat)
 
 
 def _by_pixels(slot: Slot) -> Slot:
@@ -198,22 +218,3 @@ def _dense(name: str, label: str, node: Node, role: Role) -> Slot:
     for extent in node.type.static_shape:
         size *= extent
     return Slot(name, label, node.type, role, buffer, size=size)
-
-
-def _place(slots: tuple[Slot, ...], steps: list[Launch]) -> tuple[tuple[Slot, ...], int]:
-    """Gives every storage its bytes of the arena, for the time that any tensor in it is needed."""
-    owner = {slot.name: slot.within or slot.name for slot in slots}
-    uses: dict[str, list[int]] = {}
-    for number, step in enumerate(steps):
-        for operand in step.operands:
-            uses.setdefault(owner[operand], []).append(number)
-    lifetimes = [
-        Lifetime(s.name, s.size * s.type.dtype.bytes, uses[s.name][0], uses[s.name][-1])
-        for s in slots
-        if s.role == "temporary" and not s.within and s.name in uses
-    ]
-    offsets, total = place(lifetimes)
-    placed = tuple(
-        replace(s, arena=offsets[owner[s.name]]) if owner[s.name] in offsets else s for s in slots
-    )
-    return placed, total

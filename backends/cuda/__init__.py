@@ -13,7 +13,14 @@ from typing import ClassVar
 
 from dhc.backends.base import Executable, Source, StagedBackend
 from dhc.backends.cstyle import helper_text
-from dhc.backends.grid import THREADS, grid_plan, kernels_text, no_printer, refuse_types
+from dhc.backends.grid import (
+    THREADS,
+    grid_plan,
+    kernels_text,
+    no_printer,
+    refuse_collectives,
+    refuse_types,
+)
 from dhc.errors import DhcError, Diagnostic
 from dhc.ir.graph import Graph
 from dhc.ir.types import DType
@@ -36,12 +43,14 @@ class CudaBackend(StagedBackend):
     options: ClassVar[Mapping[str, type]] = {"threads": int, "device": str}
 
     def check(self, graph: Graph) -> None:
-        """Refuses element types that the printed C has not.
+        """Refuses element types that the printed C has not, and on a GPU sums over ranks.
 
         Raises:
             DhcError: naming every layer with such values.
         """
         refuse_types(graph, _refusal, self.name)
+        if self.target.options.get("device", "gpu") == "gpu":
+            refuse_collectives(graph, "Programs on a GPU cannot add up over ranks yet.")
 
     def passes(self) -> Sequence[Pass]:
         return (Legalise(),)

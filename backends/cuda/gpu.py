@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dhc.backends.base import Executable, Source
-from dhc.backends.grid import ARENA, as_slot, grid_launches, tool_missing, weight_of, weight_slots
+from dhc.backends.grid import (
+    ARENA,
+    as_slot,
+    grid_steps,
+    launches_of,
+    tool_missing,
+    weight_of,
+    weight_slots,
+)
 from dhc.backends.keywords import mangle
 from dhc.ir.graph import Array
 
@@ -51,7 +59,7 @@ class GpuExecutable:
         import cupy
 
         self._plan = source.plan
-        self._launches = grid_launches(source.plan)
+        self._launches = launches_of(grid_steps(source.plan))
         module = cupy.RawModule(code=source.text, options=OPTIONS)
         names = {launch.kernel.name for launch in self._launches}
         self._kernels = {name: module.get_function(mangle(name)) for name in names}

@@ -14,8 +14,9 @@ from dhc.backends.grid import (
     ARENA,
     GridLaunch,
     as_slot,
-    grid_launches,
+    grid_steps,
     has_barrier,
+    launches_of,
     storage_bytes,
     weight_of,
     weight_slots,
@@ -25,6 +26,7 @@ from dhc.backends.native import load_library
 from dhc.ir.graph import Array
 from dhc.ir.kernel import Kernel
 from dhc.lower.plan import Slot
+from dhc.runtime.comm.base import Exchange
 
 
 class ShimExecutable:
@@ -36,10 +38,14 @@ class ShimExecutable:
 
     def __init__(self, source: Source) -> None:
         self._plan = source.plan
-        self._launches = grid_launches(source.plan)
-        text = "\n".join((_shim(), source.text, _entries(self._launches)))
+        self._steps = grid_steps(source.plan)
+        text = "\n".join((_shim(), source.text, _entries(launches_of(self._steps))))
         self._library = load_library({"program.cpp": text}, "The shim of the CUDA backend")
         self._weights: dict[str, Array] = {}
+        self._exchange = Exchange()
+
+    def connect(self, exchange: Exchange) -> None:
+        self._exchange = exchange
 
     def load(self, weights: Mapping[str, Array]) -> None:
         """Keeps copies of the weights."""
@@ -59,8 +65,14 @@ class ShimExecutable:
             memory[slot.name] = as_slot(slot, inputs[slot.label])
         outputs = {slot.name: _empty(slot) for slot in self._plan.by_role("output")}
         memory.update(outputs)
-        for launch in self._launches:
-            self._run(launch, memory)
+        for step in self._steps:
+            if isinstance(step, GridLaunch):
+                self._run(step, memory)
+            elif step.kind == "start":
+                bucket = memory[ARENA][step.bytes].view(step.type.dtype.numpy)
+                self._exchange.start(step.number, bucket)
+            else:
+                self._exchange.wait(step.number)
         return {slot.label: outputs[slot.name] for slot in self._plan.by_role("output")}
 
     def _run(self, launch: GridLaunch, memory: Mapping[str, Array]) -> None:

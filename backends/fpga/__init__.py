@@ -18,7 +18,7 @@ from typing import ClassVar
 from dhc.backends.base import Executable, Exported, Source, StagedBackend
 from dhc.backends.fpga.design import design_of, print_design
 from dhc.backends.fpga.files import HEADER, header_text, project_files
-from dhc.backends.grid import no_printer, refuse_types
+from dhc.backends.grid import no_printer, refuse_collectives, refuse_types
 from dhc.ir.graph import Graph
 from dhc.ir.types import DType
 from dhc.lower.plan import Plan
@@ -36,12 +36,13 @@ class FpgaBackend(StagedBackend):
     options: ClassVar[Mapping[str, type]] = {"part": str, "clock": float}
 
     def check(self, graph: Graph) -> None:
-        """Refuses element types that the printed C++ has not.
+        """Refuses element types that the printed C++ has not, and sums over ranks.
 
         Raises:
             DhcError: naming every layer with such values.
         """
         refuse_types(graph, _refusal, self.name)
+        refuse_collectives(graph, "A design on an FPGA cannot stop to add up over ranks.")
 
     def passes(self) -> Sequence[Pass]:
         return (Legalise(),)

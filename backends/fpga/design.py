@@ -114,7 +114,7 @@ def _top(design: Design) -> str:
     for slot in design.plan.by_role("temporary"):
         kind = memory_type(slot.type.dtype)
         lines.append(f"  static {kind} {mangle(slot.name)}[{max(slot.size, 1)}];")
-    for step in design.plan.steps:
+    for step in design.plan.launches:
         assert isinstance(step.kernel, Kernel)
         operands = ", ".join(places[operand] for operand in step.operands)
         lines.append(f"  {mangle(step.kernel.name)}({operands});")

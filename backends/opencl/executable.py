@@ -14,8 +14,9 @@ from dhc.backends.base import Source
 from dhc.backends.grid import (
     ARENA,
     GridLaunch,
+    GridStop,
     as_slot,
-    grid_launches,
+    grid_steps,
     storage_bytes,
     weight_of,
     weight_slots,
@@ -24,6 +25,7 @@ from dhc.backends.keywords import mangle
 from dhc.errors import DhcError, Diagnostic
 from dhc.ir.graph import Array
 from dhc.lower.plan import Slot
+from dhc.runtime.comm.base import Exchange
 
 Buffers = dict[str, cl.Buffer]
 
@@ -34,7 +36,7 @@ class _Frame:
 
     queue: cl.CommandQueue
     buffers: Buffers
-    kernels: tuple[cl.Kernel, ...]
+    kernels: tuple[cl.Kernel | None, ...]  # one for each step; none where ranks meet
 
 
 class OpenclExecutable:
@@ -47,12 +49,16 @@ class OpenclExecutable:
 
     def __init__(self, source: Source, device: cl.Device) -> None:
         self._plan = source.plan
-        self._launches = grid_launches(source.plan)
+        self._steps = grid_steps(source.plan)
         self._context = cl.Context([device])
         self._program = _compile(self._context, device, source.text)
         self._weights: Buffers = {}
         self._free: list[_Frame] = []
         self._lock = threading.Lock()
+        self._exchange = Exchange()
+
+    def connect(self, exchange: Exchange) -> None:
+        self._exchange = exchange
 
     def load(self, weights: Mapping[str, Array]) -> None:
         """Uploads the weights; calls under way finish with those they started with."""
@@ -89,15 +95,32 @@ class OpenclExecutable:
             held.append(array)
             if array.nbytes:
                 cl.enqueue_copy(frame.queue, frame.buffers[slot.name], array, is_blocking=False)
-        for launch, kernel in zip(self._launches, frame.kernels, strict=True):
-            items = tuple(b * t for b, t in zip(*_dimensions(launch), strict=True))
-            cl.enqueue_nd_range_kernel(frame.queue, kernel, items, _dimensions(launch)[1])
+        sums: dict[int, Array] = {}
+        for step, kernel in zip(self._steps, frame.kernels, strict=True):
+            if isinstance(step, GridStop):
+                self._meet(step, frame, sums)
+                continue
+            assert kernel is not None
+            items = tuple(b * t for b, t in zip(*_dimensions(step), strict=True))
+            cl.enqueue_nd_range_kernel(frame.queue, kernel, items, _dimensions(step)[1])
         outputs = {
             slot.label: self._fetch(frame.queue, slot, frame.buffers)
             for slot in self._plan.by_role("output")
         }
         frame.queue.finish()
         return outputs
+
+    def _meet(self, stop: GridStop, frame: _Frame, sums: dict[int, Array]) -> None:
+        """Takes a bucket from the device and begins its sum, or puts the sum back."""
+        arena, place = frame.buffers[ARENA], stop.bytes.start
+        if stop.kind == "start":
+            bucket = np.empty(stop.type.static_shape, stop.type.dtype.numpy)
+            cl.enqueue_copy(frame.queue, bucket, arena, src_offset=place)
+            sums[stop.number] = bucket
+            self._exchange.start(stop.number, bucket)
+        else:
+            self._exchange.wait(stop.number)
+            cl.enqueue_copy(frame.queue, arena, sums.pop(stop.number), dst_offset=place)
 
     def _fetch(self, queue: cl.CommandQueue, slot: Slot, buffers: Buffers) -> Array:
         """Asks for what lies in a slot; it is there when the queue is finished."""
@@ -110,7 +133,10 @@ class OpenclExecutable:
         buffers = {**weights, ARENA: self._allocate(max(self._plan.arena_bytes, 1))}
         for slot in (*self._plan.by_role("input"), *self._plan.by_role("output")):
             buffers[slot.name] = self._allocate(storage_bytes(slot))
-        kernels = tuple(self._bind(launch, buffers) for launch in self._launches)
+        kernels = tuple(
+            self._bind(step, buffers) if isinstance(step, GridLaunch) else None
+            for step in self._steps
+        )
         return _Frame(cl.CommandQueue(self._context), buffers, kernels)
 
     def _allocate(self, bytes: int) -> cl.Buffer:

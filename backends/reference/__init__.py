@@ -9,10 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from dhc.backends.base import Compiled, Exported, Restored, Target, no_project
-from dhc.ir.graph import Array, Graph
+from dhc.ir.graph import Array, Graph, Node, topological
 from dhc.ops.base import run
+from dhc.ops.collective import AllReduceStart, AllReduceWait
 from dhc.passes.manager import Hook
 from dhc.passes.widen import widen
+from dhc.runtime.comm.base import Exchange
 
 
 class ReferenceBackend:
@@ -63,6 +65,8 @@ class ReferenceExecutable:
         self._wide = wide
         self._constants = {label: self._widen(a) for label, a in graph.constants.items()}
         self._weights: dict[str, Array] = {}
+        self._exchange = Exchange()
+        self._nodes = list(topological(self._graph.roots))
 
     def load(self, weights: Mapping[str, Array]) -> None:
         self._weights = {label: self._widen(array) for label, array in weights.items()}
@@ -72,10 +76,28 @@ class ReferenceExecutable:
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         values = {**self._weights, **{label: self._widen(a) for label, a in inputs.items()}}
-        results = iter(run(self._graph.roots, values, self._constants))
+        results = iter(self._results(values))
         outputs = {name: next(results) for name, _ in self._graph.outputs}
         self._weights |= {path: next(results) for path, _ in self._graph.updates}
         return outputs
+
+    def connect(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def _results(self, values: Mapping[str, Array]) -> list[Array]:
+        """Runs the graph; sums over ranks begin in the order that all ranks keep."""
+        starts = {n.op.number: n for n in self._nodes if isinstance(n.op, AllReduceStart)}
+        roots = [*(starts[number] for number in sorted(starts)), *self._graph.roots]
+        found = run(roots, values, self._constants, self._meet)
+        return found[len(starts) :]
+
+    def _meet(self, node: Node, array: Array) -> None:
+        """Does what numpy cannot: what a start begins is there after the wait."""
+        match node.op:
+            case AllReduceStart(number):
+                self._exchange.start(number, array)
+            case AllReduceWait(number):
+                self._exchange.wait(number)
 
     def _widen(self, array: Array) -> Array:
         return array.astype(np.float64) if self._wide and array.dtype == np.float32 else array

@@ -69,20 +69,49 @@ class Launch:
 
 
 @dataclass(frozen=True)
+class Collective:
+    """One step in which all ranks take part: a bucket in memory becomes the sum of all ranks'.
+
+    Attributes:
+        kind: Whether it begins the sum, or waits until it is there; between the two, kernels that
+            do not touch the bucket may run.
+        number: Of the bucket; all ranks begin them in the same order.
+        bucket: The slot.
+    """
+
+    kind: Literal["start", "wait"]
+    number: int
+    bucket: str
+    origin: Origin = field(default_factory=Origin)
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        return (self.bucket,)
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The slots that it writes."""
+        return (self.bucket,)
+
+
+Step = Launch | Collective
+
+
+@dataclass(frozen=True)
 class Plan:
     """A whole program for one device.
 
     Attributes:
         name: An identifier.
         slots: Every tensor, inputs first, then weights, temporaries and outputs.
-        steps: Launches in order.
+        steps: Launches and collectives in order.
         arena_bytes: Memory for all temporaries.
         sizes: Names of the run-time sizes that callers' shapes determine.
     """
 
     name: str
     slots: tuple[Slot, ...]
-    steps: tuple[Launch, ...]
+    steps: tuple[Step, ...]
     arena_bytes: int
     sizes: tuple[str, ...] = ()
 
@@ -91,6 +120,24 @@ class Plan:
 
     def by_role(self, role: Role) -> tuple[Slot, ...]:
         return tuple(slot for slot in self.slots if slot.role == role)
+
+    @property
+    def launches(self) -> tuple[Launch, ...]:
+        """The steps that run on the device."""
+        return tuple(step for step in self.steps if isinstance(step, Launch))
+
+    @property
+    def stretches(self) -> tuple[tuple[Launch, ...] | Collective, ...]:
+        """The steps, with neighbouring launches together: what a device runs without stopping."""
+        found: list[tuple[Launch, ...] | Collective] = []
+        for step in self.steps:
+            if isinstance(step, Collective):
+                found.append(step)
+            elif found and isinstance(found[-1], tuple):
+                found[-1] = (*found[-1], step)
+            else:
+                found.append((step,))
+        return tuple(found) or ((),)
 
     @property
     def updated(self) -> frozenset[str]:
@@ -103,7 +150,7 @@ class Plan:
     def kernels(self) -> tuple[Kernel, ...]:
         """The different generic kernels, in order of first use."""
         found: dict[str, Kernel] = {}
-        for step in self.steps:
+        for step in self.launches:
             if isinstance(step.kernel, Kernel):
                 found.setdefault(step.kernel.name, step.kernel)
         return tuple(found.values())

@@ -6,18 +6,21 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
-from dhc.ir.graph import Constant, Graph, Input, Literal_, Node, Param, topological
+from dhc.ir.graph import Constant, Graph, Input, Literal_, Node, Param, topological, users
 from dhc.ir.kernel import Kernel
 from dhc.ir.scalar import Buffer
 from dhc.ir.size import symbols
 from dhc.ir.types import Tensor
+from dhc.lower.buckets import part_slot, parts_of, place_in_buckets
 from dhc.lower.memory import Lifetime, place
-from dhc.lower.plan import Launch, Plan, Role, Slot
+from dhc.lower.plan import Collective, Launch, Plan, Role, Slot, Step
 from dhc.lower.pointwise import joint_kernel
 from dhc.lower.schedule import Schedule
 from dhc.lower.state import Order, order_of, results_are_computed
 from dhc.lower.to_kernels import kernel_of, row_major
+from dhc.ops.collective import AllReduceStart, AllReduceWait
 from dhc.ops.shape import Copy
 
 
@@ -26,32 +29,75 @@ def make_plan(graph: Graph, schedule: Schedule) -> Plan:
 
     Results that are inputs, weights, or the same value as another result are copied.
     """
-    graph = results_are_computed(graph)
-    order = order_of(graph)
-    slots = _make_slots(graph, order)
-    kernels: dict[Kernel, Kernel] = {}
-    steps: list[Launch] = []
+    return _Planner(results_are_computed(graph), schedule).plan()
 
-    def launch(node: Node, kernel: Kernel, operands: Sequence[str]) -> None:
-        known = kernels.setdefault(
-            kernel, replace(kernel, name=f"k{len(kernels)}_{kernel_stem(node)}")
-        )
-        steps.append(Launch(known, tuple(operands), graph.origin(node)))
 
-    for nodes in order.steps:
-        if len(nodes) > 1:
-            launch(nodes[-1], *joint_step(nodes, slots, schedule))
-            continue
-        (node,) = nodes
-        operands = [slots[node], *(slots[source] for source in node.inputs)]
-        launch(node, kernel_of(node, "", schedule, buffers_of(operands)), operand_names(operands))
-    for node, param in order.copied.items():
-        pair = [slots[param], slots[node]]
-        copy = Copy("state")(node)
-        launch(copy, kernel_of(copy, "", schedule, buffers_of(pair)), operand_names(pair))
-    placed, arena = _place_temporaries(tuple(dict.fromkeys(slots.values())), steps)
-    sizes = sorted({s for i in graph.inputs for size in i.type.shape for s in symbols(size)})
-    return Plan(identifier(graph.name), placed, tuple(steps), arena, tuple(sizes))
+class _Planner:
+    def __init__(self, graph: Graph, schedule: Schedule) -> None:
+        self._graph = graph
+        self._schedule = schedule
+        self._order = order_of(graph)
+        self._slots = _make_slots(graph, self._order)
+        self._extra: list[Slot] = []
+        self._kernels: dict[Kernel, Kernel] = {}
+        self._steps: list[Step] = []
+
+    def plan(self) -> Plan:
+        for nodes in self._order.steps:
+            if len(nodes) > 1:
+                self._launch(nodes[-1], *joint_step(nodes, self._slots, self._schedule))
+            else:
+                self._step(nodes[0])
+        for node, param in self._order.copied.items():
+            self._copy("state", node, self._slots[param])
+        slots = tuple(dict.fromkeys((*self._slots.values(), *self._extra)))
+        placed, arena = place_temporaries(slots, self._steps)
+        shapes = [node.type.shape for node in self._graph.inputs]
+        sizes = sorted({s for shape in shapes for size in shape for s in symbols(size)})
+        name = identifier(self._graph.name)
+        return Plan(name, placed, tuple(self._steps), arena, tuple(sizes))
+
+    def _step(self, node: Node) -> None:
+        match node.op:
+            case AllReduceStart():
+                for source, piece in copies_into(node, self._slots):
+                    self._extra.append(piece)
+                    self._copy("piece", source, piece)
+                self._steps.append(collective(node, self._slots, self._graph))
+            case AllReduceWait():
+                self._steps.append(collective(node, self._slots, self._graph))
+            case _:
+                operands = [self._slots[node], *(self._slots[source] for source in node.inputs)]
+                kernel = kernel_of(node, "", self._schedule, buffers_of(operands))
+                self._launch(node, kernel, operand_names(operands))
+
+    def _copy(self, label: str, node: Node, to: Slot) -> None:
+        pair = [to, self._slots[node]]
+        copy = Copy(label)(node)
+        kernel = kernel_of(copy, "", self._schedule, buffers_of(pair))
+        self._launch(copy, kernel, operand_names(pair))
+
+    def _launch(self, node: Node, kernel: Kernel, operands: Sequence[str]) -> None:
+        name = f"k{len(self._kernels)}_{kernel_stem(node)}"
+        known = self._kernels.setdefault(kernel, replace(kernel, name=name))
+        self._steps.append(Launch(known, tuple(operands), self._graph.origin(node)))
+
+
+def copies_into(start: Node, slots: Mapping[Node, Slot]) -> list[tuple[Node, Slot]]:
+    """Returns what must be copied into a bucket, and where to."""
+    bucket = slots[start]
+    return [
+        (source, part_slot(bucket, source, first))
+        for source, first in parts_of(start)
+        if slots[source].within != bucket.name
+    ]
+
+
+def collective(node: Node, slots: Mapping[Node, Slot], graph: Graph) -> Collective:
+    """Returns the step of a start or a wait."""
+    assert isinstance(node.op, (AllReduceStart, AllReduceWait))
+    kind: Literal["start", "wait"] = "start" if isinstance(node.op, AllReduceStart) else "wait"
+    return Collective(kind, node.op.number, slots[node].name, graph.origin(node))
 
 
 def joint_step(
@@ -112,6 +158,7 @@ def _make_slots(graph: Graph, order: Order) -> dict[Node, Slot]:
                 slots[node] = _slot(f"out_{identifier(label)}", label, node.type, "output")
             case _:
                 slots[node] = _slot(f"t{len(slots)}", "", node.type, "temporary")
+    place_in_buckets(slots, users(graph.roots))
     return slots
 
 
@@ -121,21 +168,27 @@ def _slot(name: str, label: str, type: Tensor, role: Role) -> Slot:
     return Slot(name, label, type, role, row_major(name, type), size=elements)
 
 
-def _place_temporaries(slots: Iterable[Slot], steps: list[Launch]) -> tuple[tuple[Slot, ...], int]:
+def place_temporaries(slots: Iterable[Slot], steps: Sequence[Step]) -> tuple[tuple[Slot, ...], int]:
+    """Gives every storage its bytes of the arena, for the time that any tensor in it is needed.
+
+    Returns:
+        The slots with their places, and the size of the arena.
+    """
     slots = tuple(slots)
+    owner = {slot.name: slot.within or slot.name for slot in slots}
     uses: dict[str, list[int]] = {}
     for number, step in enumerate(steps):
         for operand in step.operands:
-            uses.setdefault(operand, []).append(number)
+            uses.setdefault(owner[operand], []).append(number)
     lifetimes = [
-        Lifetime(
-            slot.name, slot.size * slot.type.dtype.bytes, uses[slot.name][0], uses[slot.name][-1]
-        )
-        for slot in slots
-        if slot.role == "temporary"
+        Lifetime(s.name, s.size * s.type.dtype.bytes, uses[s.name][0], uses[s.name][-1])
+        for s in slots
+        if s.role == "temporary" and not s.within and s.name in uses
     ]
     offsets, total = place(lifetimes)
-    placed = tuple(replace(slot, arena=offsets.get(slot.name, -1)) for slot in slots)
+    placed = tuple(
+        replace(s, arena=offsets[owner[s.name]]) if owner[s.name] in offsets else s for s in slots
+    )
     return placed, total
 
 

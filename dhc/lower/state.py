@@ -12,10 +12,12 @@ from dataclasses import dataclass, field, replace
 
 from dhc.ir.graph import Constant, Graph, Input, Literal_, Node, Param, topological, users
 from dhc.ops.base import Operator
+from dhc.ops.collective import AllReduceStart, BucketPart
 from dhc.ops.region import Region
 from dhc.ops.shape import Copy
 
 LEAVES = (Input, Param, Constant)
+STORED = (*LEAVES, BucketPart)  # values that lie somewhere without being computed
 
 
 @dataclass(frozen=True)
@@ -40,16 +42,16 @@ class Order:
         """What is computed at once, in order: single nodes, and updates that go together."""
         inside = {node for last, nodes in self.joint.items() for node in nodes if node is not last}
         for node in self.nodes:
-            if not isinstance(node.op, LEAVES) and node not in inside:
+            if not isinstance(node.op, STORED) and node not in inside:
                 yield self.joint.get(node, (node,))
 
 
 def results_are_computed(graph: Graph) -> Graph:
-    """Copies results that are inputs or weights, or the same value as another result."""
+    """Copies results that only lie somewhere, or are the same value as another result."""
     seen: set[Node] = set()
 
     def own(name: str, node: Node) -> tuple[str, Node]:
-        if node in seen or isinstance(node.op, LEAVES):
+        if node in seen or isinstance(node.op, STORED):
             node = Copy(name)(node)
         seen.add(node)
         return name, node
@@ -69,7 +71,7 @@ def order_of(graph: Graph) -> Order:
         for node, param in targets.items()
     }
     before = {node: [r for r in found if r not in late] for node, found in others.items()}
-    nodes = _sorted(graph.roots, before)
+    nodes = _sorted((*_starts(graph), *graph.roots), before)
     place = {node: number for number, node in enumerate(nodes)}
     in_place = {
         node: param
@@ -79,6 +81,12 @@ def order_of(graph: Graph) -> Order:
     }
     copied = {node: param for node, param in targets.items() if node not in in_place}
     return Order(tuple(nodes), in_place, copied, _joint(in_place, place, readers))
+
+
+def _starts(graph: Graph) -> list[Node]:
+    """Where sums over ranks begin, in the order that all ranks keep."""
+    found = {n.op.number: n for n in topological(graph.roots) if isinstance(n.op, AllReduceStart)}
+    return [found[number] for number in sorted(found)]
 
 
 def _joint(

@@ -389,6 +389,7 @@ def run(
     roots: Iterable[Node],
     values: Mapping[str, Array],
     constants: Mapping[str, Array] | None = None,
+    observe: Callable[[Node, Array], None] | None = None,
 ) -> list[Array]:
     """Evaluates nodes with each operator's numpy meaning.
 
@@ -396,6 +397,7 @@ def run(
         roots: What to compute.
         values: Arrays for inputs by label and for parameters by path.
         constants: Data of `Constant` nodes by digest.
+        observe: Sees each value as soon as it is known.
 
     Returns:
         One array for each root.
@@ -404,6 +406,8 @@ def run(
     known: dict[Node, Array] = {}
     for node in topological(roots):
         known[node] = _run_node(node, known, values, constants or {})
+        if observe is not None:
+            observe(node, known[node])
     return [known[root] for root in roots]
 
 

@@ -9,7 +9,9 @@ from dhc.ir.graph import Node, literal
 from dhc.ir.size import Size
 from dhc.ir.types import DType
 from dhc.ops.base import Composite, op
-from dhc.ops.elementwise import Add, Div, Mul, Sqrt, Sub
+from dhc.ops.collective import AllReduce
+from dhc.ops.compare import Greater
+from dhc.ops.elementwise import Add, Div, Mul, Sqrt, Sub, Where
 from dhc.ops.movement import SizeValue
 from dhc.ops.norm import per_channel
 from dhc.ops.reduce import ReduceSum
@@ -24,13 +26,15 @@ class BatchNormTrain(Composite):
 
     Attributes:
         epsilon: What is added to the variance.
+        across: Whether the batch is that of all ranks.
     """
 
     epsilon: float = 1e-5
+    across: bool = False
 
     def expand(self, x: Node, scale: Node, shift: Node) -> Node:
         """The mean is taken off first: a product with it would lose digits."""
-        distance = Sub()(x, per_channel(channel_mean(x), x))
+        distance = Sub()(x, per_channel(channel_mean(x, self.across), x))
         factor = Mul()(scale, self._inverse_deviation(x))
         return Add()(Mul()(distance, per_channel(factor, x)), per_channel(shift, x))
 
@@ -40,22 +44,24 @@ class BatchNormTrain(Composite):
         """The gradient through the statistics too.
 
         With z = (x - mean) / deviation and means over the elements of a channel,
-        dx = scale / deviation * (up - mean(up) - z * mean(up * z)).
+        dx = scale / deviation * (up - mean(up) - z * mean(up * z)). The means are those of the
+        batch; the gradients of scale and shift are sums over the rank's own part of it.
         """
         inverse = self._inverse_deviation(x)
-        distance = Sub()(x, per_channel(channel_mean(x), x))
+        distance = Sub()(x, per_channel(channel_mean(x, self.across), x))
         of_shift = channel_sum(upstream)
         of_scale = Mul()(channel_sum(Mul()(upstream, distance)), inverse)
-        count = channel_count(x)
-        lean = Div()(Mul()(of_scale, inverse), count)
-        centred = Sub()(upstream, per_channel(Div()(of_shift, count), x))
+        count = channel_count(x, self.across)
+        lean = Div()(Mul()(_total(of_scale, self.across), inverse), count)
+        centred = Sub()(upstream, per_channel(Div()(_total(of_shift, self.across), count), x))
         rest = Sub()(centred, Mul()(distance, per_channel(lean, x)))
         return Mul()(rest, per_channel(Mul()(scale, inverse), x)), of_scale, of_shift
 
     def _inverse_deviation(self, x: Node) -> Node:
         """1 / sqrt(variance + epsilon) of each channel."""
         dtype = x.type.dtype
-        shifted = Add()(channel_variance(x, channel_mean(x)), literal(self.epsilon, dtype))
+        variance = channel_variance(x, channel_mean(x, self.across), self.across)
+        shifted = Add()(variance, literal(self.epsilon, dtype))
         return Div()(literal(1.0, dtype), Sqrt()(shifted))
 
     @classmethod
@@ -72,32 +78,46 @@ def channel_sum(x: Node) -> Node:
     return ReduceSum((0, *range(2, x.type.rank)))(x)
 
 
-def channel_count(x: Node) -> Node:
-    """Returns how many elements a channel has, as a scalar of x's element type."""
-    return SizeValue(_count(x), x.type.dtype)()
+def channel_count(x: Node, across: bool = False) -> Node:
+    """Returns how many elements a channel has, as a scalar of x's element type.
+
+    Args:
+        x: [N, C, ...].
+        across: Whether those of all ranks count.
+    """
+    return _total(SizeValue(_count(x), x.type.dtype)(), across)
 
 
-def channel_mean(x: Node) -> Node:
+def channel_mean(x: Node, across: bool = False) -> Node:
     """Returns the mean of each channel of [N, C, ...], as [C]."""
-    return Div()(channel_sum(x), channel_count(x))
+    return Div()(_total(channel_sum(x), across), channel_count(x, across))
 
 
-def channel_variance(x: Node, mean: Node) -> Node:
+def channel_variance(x: Node, mean: Node, across: bool = False) -> Node:
     """Returns the mean square of each channel's distance from its mean, as [C]."""
     distance = Sub()(x, per_channel(mean, x))
-    return Div()(channel_sum(Mul()(distance, distance)), channel_count(x))
+    total = _total(channel_sum(Mul()(distance, distance)), across)
+    return Div()(total, channel_count(x, across))
 
 
-def unbiased(variance: Node, x: Node) -> Node:
+def unbiased(variance: Node, x: Node, across: bool = False) -> Node:
     """Returns a channel's variance divided by n - 1 in place of n, as running statistics keep it.
 
     With one element there is no such variance; the biased one stands in for it.
     """
-    count = _count(x)
-    if count == 1:
-        return variance
     dtype = x.type.dtype
-    return Mul()(variance, Div()(_value(count, dtype), _value(count - 1, dtype)))
+    if across:
+        count, one = channel_count(x, across), literal(1.0, dtype)
+        larger = Div()(count, Sub()(count, one))
+        return Mul()(variance, Where()(Greater()(count, one), larger, one))
+    size = _count(x)
+    if size == 1:
+        return variance
+    return Mul()(variance, Div()(_value(size, dtype), _value(size - 1, dtype)))
+
+
+def _total(own: Node, across: bool) -> Node:
+    return AllReduce()(own) if across else own
 
 
 def _count(x: Node) -> Size:

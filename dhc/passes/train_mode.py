@@ -28,11 +28,13 @@ class TrainMode(Pass):
         batch: The number of samples; the first axis of what dropout takes.
         frozen: Paths of parameters that training leaves alone. A batch normalisation whose scale
             is among them goes on using its running statistics.
+        across: Whether statistics of batches are those of all ranks.
     """
 
     name: ClassVar[str] = "train_mode"
     batch: Size
     frozen: frozenset[str] = frozenset()
+    across: bool = False
 
     def __call__(self, graph: Graph) -> Graph:
         state = _State(self, graph)
@@ -95,10 +97,12 @@ class _State:
 
     def _normalised(self, norm: BatchNorm, inputs: tuple[Node, ...]) -> Node:
         x, scale, shift, mean, variance = inputs
-        own = channel_mean(x)
+        across = self.options.across
+        own = channel_mean(x, across)
+        spread = unbiased(channel_variance(x, own, across), x, across)
         self._mix(mean, own, norm.momentum)
-        self._mix(variance, unbiased(channel_variance(x, own), x), norm.momentum)
-        return BatchNormTrain(norm.epsilon)(x, scale, shift)
+        self._mix(variance, spread, norm.momentum)
+        return BatchNormTrain(norm.epsilon, across)(x, scale, shift)
 
     def _mix(self, statistic: Node, own: Node, momentum: float) -> None:
         """Mixes a share of the batch's own statistic into the running one."""

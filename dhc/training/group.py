@@ -16,7 +16,6 @@ from dhc.ops.base import Composite
 from dhc.ops.collective import BatchMean
 from dhc.ops.compare import Greater
 from dhc.ops.elementwise import Add, Div, Mul
-from dhc.ops.reduce import ReduceSum
 
 SUM, WEIGHT = "group/sum", "group/weight"  # of the gradients so far, and of the batches' weights
 
@@ -26,13 +25,15 @@ class Part:
     """The place of a batch in its group.
 
     Attributes:
-        samples: How many the batch has.
+        samples: How many the batch has, on all ranks.
         first, last: Whether it begins and ends the group.
+        present: Whether this rank has samples of its own in it.
     """
 
     samples: int = 1
     first: bool = True
     last: bool = True
+    present: bool = True
 
     def numbers(self) -> dict[str, float]:
         """Returns what the step is told, by name."""
@@ -76,7 +77,7 @@ def weight_of(loss: Node, samples: Node) -> Node:
     while isinstance(loss.op, Composite) and not isinstance(loss.op, BatchMean):
         loss = loss.op.expand(*loss.inputs)
     if isinstance(loss.op, BatchMean) and len(loss.inputs) > 1:
-        return ReduceSum()(loss.inputs[1])
+        return loss.op.weight(*loss.inputs)
     return samples
 
 

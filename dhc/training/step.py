@@ -15,10 +15,13 @@ from dhc.ops.collective import BatchMean
 from dhc.ops.compare import And, Equal
 from dhc.ops.elementwise import Add, Mul, Sub, Where
 from dhc.passes.autodiff import differentiate
+from dhc.passes.buckets import Buckets
+from dhc.passes.distribute import distribute
 from dhc.passes.train_mode import TrainMode
 from dhc.recipe.average import Ema
 from dhc.recipe.constraints import Constraint
 from dhc.recipe.optimizers import Optimizer
+from dhc.recipe.parallel import DataParallel
 from dhc.training.group import Accumulated, Part, accumulate
 
 LOSS, WEIGHT = "loss", "weight"
@@ -47,6 +50,7 @@ class StepOptions:
         average: The moving average that is kept of parameters and running statistics.
         accumulate: Whether an update waits for several batches; see `dhc.training.group`.
         constraints: What new values must satisfy, each with the paths that it is for.
+        parallel: How ranks share the step, if several may.
     """
 
     optimizer: Optimizer
@@ -55,6 +59,7 @@ class StepOptions:
     average: Ema | None = None
     accumulate: bool = False
     constraints: Sequence[tuple[Constraint, frozenset[str]]] = ()
+    parallel: DataParallel | None = None
 
     def numbers(self, step: int, rate: float, part: Part | None = None) -> dict[str, float]:
         """Returns what changes from batch to batch, by name.
@@ -107,10 +112,14 @@ def build_step(
     Raises:
         DhcError: if nothing can be trained, or the loss cannot be.
     """
-    network = TrainMode(_batch(model), options.frozen)(model)
+    parallel = options.parallel
+    across = parallel is not None and parallel.sync_batchnorm
+    network = TrainMode(_batch(model), options.frozen, across)(model)
     own = {_label(node): node for node in network.inputs}
     given = {name: own.get(name) or Input(name, type)() for name, type in data.items()}
     loss = _mean(objective(dict(network.outputs), given))
+    if parallel is not None:
+        network, loss = distribute(network, loss, _batch(model))
     values = _trainable(network, loss, options.frozen)
     found = differentiate(network, loss, list(values.values()))
     gradients = {
@@ -136,6 +145,8 @@ def build_step(
         updates=_guarded(network.updates, [*updates, *averages], loss, group),
         origins={**found.origins, **network.origins},
     )
+    if parallel is not None:
+        graph = Buckets(parallel.bucket_bytes)(graph)
     idle = tuple(path for path in values if path not in gradients)
     averaged = tuple(path.removeprefix(AVERAGE + "/") for path, _ in averages)
     return Step(graph, tuple(gradients), idle, averaged)

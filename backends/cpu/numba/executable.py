@@ -7,20 +7,24 @@ import importlib.abc
 import importlib.util
 import linecache
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 
 import numba
 import numpy as np
 
 from dhc.backends.base import Source
-from dhc.backends.cpu.numba.module import ENTRY, array_slots
+from dhc.backends.cpu.interface import Stop, parts_of
+from dhc.backends.cpu.numba.module import array_slots
 from dhc.backends.cpu.numba.printer import is_parallel, python_name
 from dhc.backends.grid import as_slot, weight_of
 from dhc.ir.graph import Array
 from dhc.ir.kernel import Kernel
 from dhc.lower.plan import Slot
-from dhc.runtime.memory import ArenaPool
+from dhc.runtime.comm.base import Exchange
+from dhc.runtime.memory import ArenaPool, Bytes
+
+Function = Callable[..., None]
 
 _parallel_region = threading.Lock()
 """Numba's workers serve one program at a time; not all of its threading layers can wait."""
@@ -69,7 +73,8 @@ class NumbaExecutable:
             function.compile(_signature(kernel))
             function.disable_compile()
         self._plan = plan
-        self._run = getattr(module, ENTRY)
+        self._parts = [_part(module, part) for part in parts_of(plan)]
+        self._exchange = Exchange()
         self._arenas = ArenaPool(max(plan.arena_bytes, 1))
         self._weights: list[Array] = []
         self._parallel = any(map(is_parallel, plan.kernels))
@@ -95,22 +100,38 @@ class NumbaExecutable:
         assert len(arrays) == len(array_slots(self._plan))
         arena = self._arenas.take()
         try:
-            if self._parallel:
-                self._run_in_parallel([*arrays, arena])
-            else:
-                self._run(*arrays, arena)
+            self._run([*arrays, arena], arena)
         finally:
             self._arenas.give_back(arena)
         return {slot.label: array for slot, array in zip(slots, made, strict=True)}
 
-    def _run_in_parallel(self, arguments: list[Array]) -> None:
+    def connect(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def _run(self, arguments: list[Array], arena: Bytes) -> None:
+        for part in self._parts:
+            if isinstance(part, Stop):
+                part.meet(self._exchange, arena)
+            elif self._parallel:
+                self._run_in_parallel(part, arguments)
+            else:
+                part(*arguments)
+
+    def _run_in_parallel(self, function: Function, arguments: list[Array]) -> None:
         with _parallel_region:
             before = numba.get_num_threads()
             numba.set_num_threads(self._threads)
             try:
-                self._run(*arguments)
+                function(*arguments)
             finally:
                 numba.set_num_threads(before)
+
+
+def _part(module: ModuleType, part: str | Stop) -> Function | Stop:
+    if isinstance(part, Stop):
+        return part
+    function: Function = getattr(module, part)
+    return function
 
 
 def _workers(threads: int) -> int:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 
+from dhc.backends.cpu.calling import entry_names
 from dhc.backends.cpu.numba.printer import FUNCTIONS, TYPES, NumbaPrinter, python_name
 from dhc.backends.fold import WIDTH
 from dhc.ir.kernel import Kernel
-from dhc.lower.plan import Plan, Slot
+from dhc.lower.plan import Launch, Plan, Slot
 
-ENTRY = "run"
 _ARENA = "arena"
 _WORKERS = "# Workers count with u64, and u64 beside i64 is f64 to numba: hence i64(..._turn)."
 
@@ -19,7 +20,7 @@ def print_module(plan: Plan) -> str:
     assert not plan.sizes, "a numba program is made for known sizes"
     printers = [NumbaPrinter(kernel) for kernel in plan.kernels]
     kernels = [printer.text() for printer in printers]
-    run = _run(plan)
+    runs = _runs(plan)
     used = {name for printer in printers for name in printer.used}
     used |= {slot.type.dtype.value for slot in plan.by_role("temporary")}
     head = [f'"""The program `{plan.name}`: numba functions over C-contiguous numpy arrays."""', ""]
@@ -34,7 +35,7 @@ def print_module(plan: Plan) -> str:
     types = [f"{name} = {meaning}" for name, meaning in TYPES.items() if name in used]
     head += ["", *types] if types else []
     head += ["", _WORKERS] if "prange" in used else []
-    return "\n".join((*head, "", "", "\n\n".join((*(f"{k}" for k in kernels), run))))
+    return "\n".join((*head, "", "", "\n\n".join((*(f"{k}" for k in kernels), *runs))))
 
 
 def array_slots(plan: Plan) -> tuple[Slot, ...]:
@@ -42,11 +43,18 @@ def array_slots(plan: Plan) -> tuple[Slot, ...]:
     return (*plan.by_role("input"), *plan.by_role("weight"), *plan.by_role("output"))
 
 
-def _run(plan: Plan) -> str:
+def _runs(plan: Plan) -> list[str]:
+    """A function for each stretch of launches."""
+    stretches = [part for part in plan.stretches if isinstance(part, tuple)]
+    return [_run(*each, plan) for each in zip(entry_names(plan), stretches, strict=True)]
+
+
+def _run(name: str, launches: Sequence[Launch], plan: Plan) -> str:
     parameters = [python_name(slot.name) for slot in array_slots(plan)]
-    lines = _wrapped(f"def {ENTRY}(", [*parameters, _ARENA], "):")
-    lines += [f"    {_temporary(slot)}" for slot in plan.by_role("temporary")]
-    for step in plan.steps:
+    used = {operand for step in launches for operand in step.operands}
+    lines = _wrapped(f"def {name}(", [*parameters, _ARENA], "):")
+    lines += [f"    {_temporary(s)}" for s in plan.by_role("temporary") if s.name in used]
+    for step in launches:
         assert isinstance(step.kernel, Kernel)
         operands = ", ".join(map(python_name, step.operands))
         lines.append(f"    {python_name(step.kernel.name)}({operands})")
@@ -54,10 +62,11 @@ def _run(plan: Plan) -> str:
 
 
 def _temporary(slot: Slot) -> str:
-    assert not slot.within, "temporaries of row-major plans are whole"
-    end = slot.arena + slot.size * slot.type.dtype.bytes
+    bytes = slot.type.dtype.bytes
+    start = slot.arena + slot.offset * bytes
+    end = start + math.prod(slot.type.static_shape) * bytes
     shape = ", ".join(map(str, slot.type.static_shape))
-    view = f"{_ARENA}[{slot.arena}:{end}].view({slot.type.dtype.value})"
+    view = f"{_ARENA}[{start}:{end}].view({slot.type.dtype.value})"
     return f"{python_name(slot.name)} = {view}.reshape({shape or '()'})"
 
 
