@@ -35,6 +35,7 @@ def examine() -> list[Finding]:
         Finding("cores", True, str(os.cpu_count())),
         _vector_units(),
         *(_package(*row) for row in _PACKAGES),
+        _mpi(),
         *(_tool(*row) for row in _TOOLS),
     ]
 
@@ -44,7 +45,6 @@ _PACKAGES = (
     ("OpenCL", "pyopencl", "pip install 'dhc[opencl]'"),
     ("CUDA", "cupy", "pip install 'dhc[cuda]'"),
     ("ONNX", "onnx", "pip install 'dhc[onnx]'"),
-    ("MPI", "mpi4py", "pip install mpi4py mpich"),
     ("NIfTI", "nibabel", "pip install 'dhc[formats]'"),
 )
 _TOOLS = (
@@ -68,6 +68,21 @@ def _package(name: str, module: str, remedy: str) -> Finding:
         return Finding(name, True, f"{module} {version(module)}")
     except PackageNotFoundError:
         return Finding(name, True, module)
+
+
+def _mpi() -> Finding:
+    """The library that mpi4py loads, and the launcher; they must be of one kind."""
+    remedy = "pip install 'dhc[mpi]', or mpi4py with the MPI of a cluster"
+    try:
+        import mpi4py
+
+        mpi4py.rc.initialize = mpi4py.rc.finalize = False
+        from mpi4py import MPI
+    except (ImportError, RuntimeError):
+        return Finding("MPI (several ranks)", False, "", remedy)
+    library = MPI.Get_library_version().splitlines()[0].replace("\t", " ").strip(" \0")
+    launcher = shutil.which("mpiexec") or "no mpiexec on the path"
+    return Finding("MPI (several ranks)", True, f"{library}, {launcher}")
 
 
 def _tool(name: str, program: str, remedy: str) -> Finding:

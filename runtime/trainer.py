@@ -20,6 +20,8 @@ from typing import Protocol
 from dhc.errors import DhcError, Diagnostic
 from dhc.ir.graph import Array
 from dhc.runtime.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from dhc.runtime.comm.agree import first_alone, share_arrays, share_json, together
+from dhc.runtime.comm.base import Alone, Communicator
 from dhc.runtime.reporting.records import EpochRecord, Observer, RunPlan, StepRecord
 
 LAST, BEST = "last.ckpt", "best.ckpt"
@@ -132,6 +134,7 @@ class Trainer:
         observe: The next state of the schedule, from the old one and the watched value.
         folder: Where checkpoints go.
         observers: Who is told of steps and epochs, in order.
+        communicator: The ranks that share the run; rank 0 alone reads and writes files.
     """
 
     def __init__(
@@ -142,14 +145,17 @@ class Trainer:
         observe: Callable[[Mapping[str, object], float], Mapping[str, object]],
         folder: Path,
         observers: Sequence[Observer] = (),
+        communicator: Communicator | None = None,
     ) -> None:
+        self._ranks = communicator or Alone()
         self._job = job
         self._rules = rules
         self._rate = rate
         self._observe = observe
         self._folder = folder
         self._observers = tuple(observers)
-        self._asked = 0
+        self._asked = 0  # the signal that this rank was sent
+        self._stopping = 0  # the same of any rank, as all of them know it
 
     def run(self, plan: RunPlan, start: State | None = None, resume: bool = False) -> Outcome:
         """Trains until the epochs are done, the rules say stop, or a signal comes.
@@ -165,7 +171,7 @@ class Trainer:
             OSError: naming the file, if a checkpoint cannot be written.
         """
         state = self._resumed() if resume else self._fresh(start or State())
-        self._asked = 0
+        self._asked = self._stopping = 0
         for observer in self._observers:
             observer.started(plan, state.step)
         try:
@@ -185,8 +191,8 @@ class Trainer:
 
     def _epochs(self, state: State) -> Outcome:
         while not (reason := self._finished(state)):
-            if self._asked:
-                return Outcome(state, f"stopped by signal {self._asked}", self._asked)
+            if self._agree_to_stop():
+                return Outcome(state, f"stopped by signal {self._stopping}", self._stopping)
             began = time.perf_counter()
             state = self._steps(state)
             if state.position == self._job.steps_per_epoch:
@@ -213,12 +219,12 @@ class Trainer:
         for batch in self._job.batches(state.epoch, state.position):
             state = self._step(state, batch, waiting)
             if state.position < count:
-                if self._asked:
+                if self._agree_to_stop():
                     break
                 if self._rules.every and state.step % self._rules.every == 0:
                     self._save(LAST, state)
             waiting = time.perf_counter()
-        if state.position != count and not self._asked:
+        if state.position != count and not self._stopping:
             raise RuntimeError(f"The job said {count} batches and gave {state.position}.")
         return state
 
@@ -255,10 +261,18 @@ class Trainer:
         """
         where = f"in step {state.step + 1}, epoch {state.epoch + 1}"
         if not math.isfinite(loss):
-            raise _fail(f"The loss is {loss} {where}: {self._job.diagnose(batch)}")
+            self._refuse(_fail(f"The loss is {loss} {where}: {self._job.diagnose(batch)}"))
         if state.epoch and abs(loss) > EXPLODED * state.largest > 0:
             text = f"The loss is {loss:.4g} {where}, and was at most {state.largest:.4g} in the "
-            raise _fail(f"{text}first epoch: {self._job.diagnose(batch)}")
+            self._refuse(_fail(f"{text}first epoch: {self._job.diagnose(batch)}"))
+
+    def _refuse(self, error: DhcError) -> None:
+        """Raises what all ranks have found alike."""
+
+        def fail() -> None:
+            raise error
+
+        together(self._ranks, fail)
 
     def _end_epoch(self, state: State, began: float) -> tuple[State, bool]:
         """Validates; returns the state of the next epoch, and whether this one is the best."""
@@ -297,7 +311,7 @@ class Trainer:
         if name and name not in found:
             known = ", ".join(found) or "nothing"
             text = f"The run watches '{name}' of the validation part, which gives {known}."
-            raise _fail(text, "add a validation part or metric, or watch something else")
+            self._refuse(_fail(text, "add a validation part or metric, or watch something else"))
         return float(found.get(name or "loss", mean))
 
     def _is_better(self, value: float, state: State) -> bool:
@@ -310,18 +324,38 @@ class Trainer:
     # ---- checkpoints -----------------------------------------------------------------------------
 
     def _save(self, name: str, state: State) -> None:
+        if self._ranks.rank:
+            return
         for observer in self._observers:
             observer.saving()
         content = {"run": asdict(state), "program": self._rules.program}
         write_checkpoint(self._folder / name, Checkpoint(self._job.arrays(), content))
 
     def _fresh(self, start: State) -> State:
-        if (self._folder / LAST).exists():
-            hints = ("resume it", "train into another folder")
-            raise _fail(f"'{self._folder}' holds a run already.", *hints)
+        def check() -> None:
+            if (self._folder / LAST).exists():
+                hints = ("resume it", "train into another folder")
+                raise _fail(f"'{self._folder}' holds a run already.", *hints)
+
+        first_alone(self._ranks, check)
         return start
 
     def _resumed(self) -> State:
+        """Takes the state of the last checkpoint, which rank 0 reads for all."""
+        empty = Checkpoint({}, {})
+        first = self._ranks.rank == 0
+        found = together(self._ranks, self._last if first else lambda: empty)
+        arrays = share_arrays(self._ranks, found.arrays)
+        content = share_json(self._ranks, found.state)
+
+        def take() -> State:
+            state = state_from(content)
+            self._job.restore(arrays)
+            return state
+
+        return together(self._ranks, take)
+
+    def _last(self) -> Checkpoint:
         if not (self._folder / LAST).exists():
             hint = "start it: nothing was saved yet"
             raise _fail(f"'{self._folder}' holds no run that could be resumed.", hint)
@@ -329,11 +363,15 @@ class Trainer:
         if found.state.get("program") != self._rules.program:
             hint = "train into another folder, or restore the program that the run began with"
             raise _fail("The program has changed since the run began.", hint)
-        state = state_from(found.state)
-        self._job.restore(found.arrays)
-        return state
+        return found
 
     # ---- signals ---------------------------------------------------------------------------------
+
+    def _agree_to_stop(self) -> int:
+        """The signal that any rank was sent, so that all stop after the same step; else 0."""
+        found = self._ranks.allgather(bytes([self._asked]) if self._asked else b"")
+        self._stopping = next((content[0] for content in found if content), 0)
+        return self._stopping
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
