@@ -7,11 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dhc.api import load
+from dhc.api import Source, load
+from dhc.backends.base import Target
 from dhc.commands.entries import choose_target
 from dhc.commands.kpi import print_indicators
 from dhc.commands.report import print_json, print_table
+from dhc.commands.session import explain_failure
 from dhc.errors import DhcError, Diagnostic
+from dhc.runtime.comm.agree import ending_together, status_of, together
+from dhc.runtime.comm.base import Communicator
+from dhc.runtime.comm.mpi import open_communicator, require_alone
 from dhc.runtime.reporting.files import REPORT
 from dhc.runtime.reporting.progress import ShowProgress
 from dhc.training.evaluate import Evaluation, evaluate
@@ -39,31 +44,61 @@ class TrainOptions:
 
 def train_entry(file: Path, name: str, options: TrainOptions) -> int:
     """Trains, and prints what the best weights are worth."""
+    ranks = open_communicator()
+    with ending_together(ranks, _explain):
+        return _train(file, name, options, ranks)
+
+
+def _train(file: Path, name: str, options: TrainOptions, ranks: Communicator) -> int:
+    chosen = together(ranks, lambda: _choose(file, name, options))
+    found = train(
+        chosen.source,
+        chosen.name,
+        options.out,
+        chosen.target,
+        options.resume,
+        chosen.settings,
+        () if options.json else [ShowProgress()],
+        ranks,
+    )
+    if ranks.rank == 0 and found.signal:
+        own = found.name == chosen.name
+        out = found.folder if own else options.out or found.folder.parent / chosen.name
+        print(f"Go on with: dhc train {file} {chosen.name} --out {out}{' --resume' if own else ''}")
+    elif ranks.rank == 0:
+        about = {"folder": str(found.folder), "reason": found.reason}
+        _report(found.results, options.json, about)
+        if not options.json:
+            print_indicators([found.folder])
+            _show_report(found.folder)
+    return INTERRUPTED + found.signal if found.signal else 0
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """What a command line means."""
+
+    source: Source
+    name: str
+    target: Target
+    settings: Mapping[str, str]
+
+
+def _choose(file: Path, name: str, options: TrainOptions) -> _Chosen:
     source = load(file)
     name = choose_train(source, name)
-    found = train(
-        source,
-        name,
-        options.out,
-        choose_target(source, options.target, options.threads),
-        options.resume,
-        _settings(options.settings, name),
-        () if options.json else [ShowProgress()],
-    )
-    if found.signal:
-        own = found.name == name
-        out = found.folder if own else options.out or found.folder.parent / name
-        print(f"Go on with: dhc train {file} {name} --out {out}{' --resume' if own else ''}")
-        return INTERRUPTED + found.signal
-    _report(found.results, options.json, {"folder": str(found.folder), "reason": found.reason})
-    if not options.json:
-        print_indicators([found.folder])
-        _show_report(found.folder)
-    return 0
+    target = choose_target(source, options.target, options.threads)
+    return _Chosen(source, name, target, _settings(options.settings, name))
+
+
+def _explain(error: BaseException) -> int:
+    """Says why all ranks end; returns the exit status."""
+    return explain_failure(error) if isinstance(error, Exception) else status_of(error)
 
 
 def evaluate_run(folder: Path, part: str, json: bool) -> int:
     """Measures the best weights of a run on a part of its data."""
+    require_alone("dhc eval")
     run = reopen(folder)
     parts = [part] if part else [p for p in ("val", "test") if run.job.dataset.parts.get(p)]
     results = {part: evaluate(run.job, part) for part in parts}

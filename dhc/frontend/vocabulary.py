@@ -80,7 +80,10 @@ def early_stopping(
 
 @_function
 def data_parallel(buckets: int = 25, compress: Literal["none", "bf16", "f16"] = "none") -> None:
-    """Synchronous training: every rank has the model and part of each batch."""
+    """Synchronous training: every rank has the model and part of each batch.
+
+    Gradients travel in buckets of so many MiB.
+    """
 
 
 @_function

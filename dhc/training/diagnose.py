@@ -9,6 +9,8 @@ import numpy as np
 from dhc.ir.graph import Array, Graph, Input, Node, Param, topological
 from dhc.ops.base import run
 
+FINITE = "every layer computes finite values in float64; only float32 is too narrow for them."
+
 
 def first_trouble(graph: Graph, values: Mapping[str, Array]) -> str:
     """Says in which layer the first value is infinite or no number, in the order of execution.
@@ -23,7 +25,7 @@ def first_trouble(graph: Graph, values: Mapping[str, Array]) -> str:
             continue
         kind = "no number" if bool(np.any(np.isnan(array))) else "infinite"
         return f"{_place(graph, node)} is {kind} in {_share(array)} of its elements."
-    return "every layer computes finite values in float64; only float32 is too narrow for them."
+    return FINITE
 
 
 def _place(graph: Graph, node: Node) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 
 from dhc.backends.base import Target
 from dhc.driver import compile_graph
-from dhc.errors import ArgumentError, DhcError, Diagnostic, did_you_mean
+from dhc.errors import DhcError, Diagnostic
 from dhc.frontend import Program as Source
 from dhc.ir.graph import Array, Graph, Input, Node, topological
 from dhc.ir.size import Expr, Size
@@ -25,12 +24,16 @@ from dhc.ops.random import COUNTER
 from dhc.passes.bind_sizes import bind_sizes
 from dhc.passes.widen import widen
 from dhc.recipe.penalties import Penalise
+from dhc.runtime.comm.agree import check_alike, share_json, together
+from dhc.runtime.comm.base import Communicator
 from dhc.runtime.data.dataset import DataSet, open_dataset
 from dhc.runtime.data.sampler import Sampler
 from dhc.runtime.parameters import check_values
 from dhc.targets import make_backend
-from dhc.training.diagnose import first_trouble
+from dhc.training.checks import check_metrics
+from dhc.training.diagnose import FINITE, first_trouble
 from dhc.training.group import Part
+from dhc.training.ranks import SHARES, Ranks, parts, shares_of, shares_table
 from dhc.training.samples import IDENTITY, Samples, compile_pipeline
 from dhc.training.settings import TrainSettings, by_name, choose
 from dhc.training.start import draw, part_of, renamed
@@ -45,6 +48,7 @@ from dhc.training.step import (
     build_step,
 )
 
+ROWS = "rows."  # what the names of metrics' rows begin with
 Watch = Callable[[Mapping[str, Array], Mapping[str, Array]], None]
 """Sees a batch with what the network makes of it."""
 
@@ -81,6 +85,7 @@ class TrainingJob:
         runs: The folder of the runs of other trains; None if the parameters come from a checkpoint
             afterwards, so that none are taken from elsewhere.
         dataset: The data; opened as the block says if not given.
+        communicator: The ranks that share the run, if there are several.
 
     Attributes:
         notes: What people should know of how it begins.
@@ -97,9 +102,12 @@ class TrainingJob:
         target: Target,
         runs: Path | None = None,
         dataset: DataSet | None = None,
+        communicator: Communicator | None = None,
     ) -> None:
         self.settings = settings
         self.notes: tuple[str, ...] = ()
+        self.ranks = Ranks(communicator)
+        self.ranks.require(settings.parallel is not None, settings.name)
         self._source = source
         self.dataset = dataset or open_data(settings, folder)
         self.opened: dict[str, Samples] = {}
@@ -108,12 +116,11 @@ class TrainingJob:
         self.built = build(source, settings, self.train.types())
         group = settings.batch * settings.accumulate
         self._sampler = Sampler(len(self.train), group, settings.seed)
-        self._workers = settings.data.workers or min(4, os.cpu_count() or 1)
-        target = _narrowed(target, settings)
-        self._step = compile_graph(
-            self.built.step.graph, target, parameters=self._start(folder, runs)
-        )
-        self._check = compile_graph(self.built.check, target)
+        self._workers = settings.data.workers or min(4, self.ranks.cores())
+        graph, start = self.built.step.graph, self._start(folder, runs)
+        own = self.ranks.target(_narrowed(target, settings))
+        self._step = compile_graph(graph, own, parameters=start, exchange=self.ranks.exchange)
+        self._check = compile_graph(self.built.check, own)
 
     # ---- what the trainer asks for ---------------------------------------------------------------
 
@@ -122,15 +129,22 @@ class TrainingJob:
         return self._sampler.batches
 
     def batches(self, epoch: int, first: int) -> Iterator[Mapping[str, Array]]:
-        yield from self.train.batches(self._sampler, epoch, first, self._workers)
+        """Yields this rank's parts of batches; `SHARES` says what parts they are."""
+        groups = self._sampler.epoch(epoch, first)
+        shares = [self.ranks.shares(numbers, self.settings.batch) for numbers in groups]
+        plan = [np.concatenate([share.numbers for share in group]) for group in shares]
+        loaded = self.train.load(plan, epoch, self._workers)
+        for group, batch in zip(shares, self.ranks.agreed(loaded), strict=True):
+            yield {**batch, SHARES: shares_table(group)}
 
     def size(self, batch: Mapping[str, Array]) -> int:
-        return len(batch[IDENTITY])
+        return int(shares_of(batch)[:, 1].sum())
 
     def step(self, number: int, rate: float, batch: Mapping[str, Array]) -> float:
         """Does an update; a batch of the run is a group of batches of the step."""
         total, weights = 0.0, 0.0
-        for part, own in parts(batch, self.settings.batch):
+        for part, own in parts(batch):
+            self.ranks.exchange.present = part.present
             found = self._step(**self._inputs(number, rate, own, part))
             weight = float(found.get(WEIGHT, part.samples))
             total, weights = total + float(found[LOSS]) * weight, weights + weight
@@ -139,13 +153,17 @@ class TrainingJob:
         return total / weights
 
     def validate(self) -> dict[str, float]:
+        """Measures the validation part; each rank does whole batches of it, as one rank would."""
+        communicator = self.ranks.communicator
+        check_alike(communicator, self.arrays())
         if self.val is None:
             return {}
-        loss, rows = self.measure(self.val)
-        return {
-            LOSS: loss,
-            **{m.name: m.metric.value(rows[m.name]) for m in self.settings.metrics},
-        }
+        val, plan = self.val, self._plan(self.val)
+        own = self.ranks.dealt(plan)
+        made = together(communicator, lambda: list(self._measured(val, own)))
+        loss, rows = self._result(self.ranks.collected(made, len(plan)))
+        values = {m.name: m.metric.value(rows[m.name]) for m in self.settings.metrics}
+        return share_json(communicator, {LOSS: loss, **values})
 
     def arrays(self) -> dict[str, Array]:
         return self._step.parameters()
@@ -157,8 +175,9 @@ class TrainingJob:
         part = Part(self.size(batch))
         values = {**self._step.parameters(), **self._inputs(1, 0.0, batch, part)}
         wide = {n: a.astype(np.float64) if a.dtype == np.float32 else a for n, a in values.items()}
-        samples: dict[str, Size] = {str(self.built.batch): self.size(batch)}
-        return first_trouble(widen(bind_sizes(self.built.step.graph, samples)), wide)
+        samples: dict[str, Size] = {str(self.built.batch): len(batch[IDENTITY])}
+        found = first_trouble(widen(bind_sizes(self.built.step.graph, samples)), wide)
+        return self.ranks.first_text(found, FINITE)
 
     # ---- evaluation ------------------------------------------------------------------------------
 
@@ -181,18 +200,36 @@ class TrainingJob:
             samples: A part of the data.
             watch: Is called with each batch and the network's outputs.
         """
+        return self._result(list(self._measured(samples, self._plan(samples), watch)))
+
+    def _plan(self, samples: Samples) -> list[Array]:
+        return list(Sampler(len(samples), self.settings.batch, shuffle=False).epoch(0))
+
+    def _measured(
+        self, samples: Samples, plan: Sequence[Array], watch: Watch | None = None
+    ) -> Iterator[dict[str, Rows]]:
+        """Yields the summed loss of each batch, the number of its samples, and rows of metrics."""
         self._check.load_parameters(self.weights())
-        sampler = Sampler(len(samples), self.settings.batch, shuffle=False)
-        total, rows = 0.0, {m.name: [] for m in self.settings.metrics}  # type: ignore[var-annotated]
-        for batch in samples.batches(sampler, 0, 0, self._workers):
+        for batch in samples.load(plan, 0, self._workers):
             results = self._outputs(batch)
             if watch is not None:
                 watch(batch, results)
-            total += float(results[LOSS]) * self.size(batch)
-            for m in self.settings.metrics:
-                rows[m.name].append(m.metric.rows(results[m.prediction], batch[m.truth]))
-        mean = total / max(len(samples), 1)
-        return mean, {name: join_rows(parts) for name, parts in rows.items()}
+            rows = {
+                f"{ROWS}{m.name}": m.metric.rows(results[m.prediction], batch[m.truth])
+                for m in self.settings.metrics
+            }
+            count = self.size(batch)
+            yield {LOSS: np.array([float(results[LOSS]) * count, count]), **rows}
+
+    def _result(self, parts: Sequence[Mapping[str, Rows]]) -> tuple[float, dict[str, Rows]]:
+        """The mean loss over batches, and their rows."""
+        total = count = 0.0
+        for part in parts:
+            loss, samples = part[LOSS].tolist()
+            total, count = total + loss, count + samples
+        names = [m.name for m in self.settings.metrics]
+        rows = {name: join_rows([part[ROWS + name] for part in parts]) for name in names}
+        return total / max(count, 1), rows
 
     def apply(
         self, samples: Samples, chosen: Sequence[int]
@@ -263,7 +300,7 @@ class TrainingJob:
         values: dict[str, Array] = {}
         for label, type in self._step.inputs.items():
             if label == COUNTER:
-                counters = np.empty((self.size(batch), 3), np.uint32)
+                counters = np.empty((len(batch[IDENTITY]), 3), np.uint32)
                 counters[:, 0], counters[:, 1] = self.settings.seed, number
                 counters[:, 2] = batch[IDENTITY]
                 values[label] = counters
@@ -273,14 +310,6 @@ class TrainingJob:
             else:
                 values[label] = batch[label]
         return values
-
-
-def parts(batch: Mapping[str, Array], size: int) -> Iterator[tuple[Part, dict[str, Array]]]:
-    """Yields the batches of a group, of at most `size` samples, with their places."""
-    count = len(batch[IDENTITY])
-    for first in range(0, count, size):
-        own = {name: array[first : first + size] for name, array in batch.items()}
-        yield Part(len(own[IDENTITY]), first == 0, first + size >= count), own
 
 
 def _narrowed(target: Target, settings: TrainSettings) -> Target:
@@ -330,7 +359,7 @@ def build(source: Source, settings: TrainSettings, types: Mapping[str, Tensor]) 
     bound = bind_sizes(model, sizes)
     data = {name: type.with_shape((batch, *type.shape)) for name, type in types.items()}
     outputs = dict(bound.outputs)
-    _check_metrics(settings, outputs, data)
+    check_metrics(settings, outputs, data)
 
     def objective(out: Mapping[str, Node], given: Mapping[str, Node]) -> Node:
         return source.loss(settings.name, out, given)
@@ -349,6 +378,7 @@ def build(source: Source, settings: TrainSettings, types: Mapping[str, Tensor]) 
         settings.average,
         settings.accumulate > 1,
         by_name(settings.constraints, paths),
+        settings.parallel,
     )
     step = build_step(bound, {name: data[name] for name in used}, objective, options)
     mean = BatchMean()(loss) if loss.type.shape else loss
@@ -401,34 +431,6 @@ def _used(loss: Node, given: Mapping[str, Node]) -> list[str]:
     """The data that the loss reads."""
     nodes = set(topological([loss]))
     return [name for name, node in given.items() if node in nodes]
-
-
-def _check_metrics(
-    settings: TrainSettings, outputs: Mapping[str, Node], data: Mapping[str, Tensor]
-) -> None:
-    for measured in settings.metrics:
-        for name, known, what in (
-            (measured.prediction, outputs, "output"),
-            (measured.truth, data, "data"),
-        ):
-            if name not in known:
-                guess = did_you_mean(name, known)
-                hints = (f"did you mean '{guess}'?",) if guess else ()
-                text = f"'{measured.name}' asks for the {what} '{name}'; there is "
-                text += f"{', '.join(known)}."
-                span = measured.span
-                raise DhcError(Diagnostic("unknown-name", text, span, "here", hints=hints))
-        prediction = _zeros(outputs[measured.prediction].type)
-        try:
-            measured.metric.rows(prediction, _zeros(data[measured.truth]))
-        except ArgumentError as problem:
-            raise DhcError(Diagnostic("data", str(problem), measured.span, "here")) from None
-
-
-def _zeros(type: Tensor) -> Array:
-    """Two samples of a type, by which a metric tells whether it takes such a thing."""
-    sizes = [size if isinstance(size, int) else 2 for size in type.shape]
-    return np.zeros(sizes, type.dtype.numpy)
 
 
 def _unfit(text: str, settings: TrainSettings, *hints: str) -> DhcError:

@@ -12,6 +12,8 @@ from dhc.frontend import Program as Source
 from dhc.metrics import METRICS
 from dhc.recipe.schedules import Progress
 from dhc.runtime.checkpoint import read_checkpoint
+from dhc.runtime.comm.agree import first_alone
+from dhc.runtime.comm.base import Communicator
 from dhc.runtime.data.dataset import DataSet
 from dhc.runtime.reporting.records import Observer, RunPlan
 from dhc.runtime.trainer import BEST, LAST, Outcome, Rules, Trainer
@@ -33,12 +35,16 @@ class Run:
         Raises:
             DhcError: if the folder holds another run, or the loss is no number any more.
         """
-        self.check_folder(resume)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        first_alone(self.job.ranks.communicator, lambda: self._prepare_folder(resume))
+        ranks = self.job.ranks.communicator
         trainer = Trainer(
-            self.job, self._rules(), self._rate, self._observe, self.folder, observers
+            self.job, self._rules(), self._rate, self._observe, self.folder, observers, ranks
         )
         return trainer.run(self._plan(), resume=resume)
+
+    def _prepare_folder(self, resume: bool) -> None:
+        self.check_folder(resume)
+        self.folder.mkdir(parents=True, exist_ok=True)
 
     def check_folder(self, resume: bool) -> None:
         """Refuses to write over another run, and to go on with none.
@@ -102,6 +108,7 @@ def open_run(
     target: Target,
     dataset: DataSet | None = None,
     begins: bool = True,
+    communicator: Communicator | None = None,
 ) -> Run:
     """Builds and compiles a run.
 
@@ -113,10 +120,12 @@ def open_run(
         target: What steps are compiled for.
         dataset: The data; opened as the block says if not given.
         begins: Whether it begins anew; otherwise its parameters come from a checkpoint of its own.
+        communicator: The ranks that share the run, if there are several.
 
     Raises:
         DhcError: with everything that is wrong, before any step.
     """
     settings = train_settings(source, name)
     runs = out.parent if begins else None
-    return Run(TrainingJob(source, settings, folder, target, runs, dataset), settings, out)
+    job = TrainingJob(source, settings, folder, target, runs, dataset, communicator)
+    return Run(job, settings, out)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -19,10 +19,10 @@ from dhc.ir.types import DType, Tensor, dtype_of
 from dhc.ops.random import COUNTER
 from dhc.runtime.data.dataset import DataSet, Kind, Sample
 from dhc.runtime.data.loader import load_batches
-from dhc.runtime.data.sampler import Sampler
 from dhc.runtime.program import Program
 
 IDENTITY = "sample"  # the field of a batch that holds the numbers of its samples
+Batches = Generator[dict[str, Array], None, None]
 _PICTURES: tuple[Kind, ...] = ("image", "mask")
 
 
@@ -85,14 +85,14 @@ class Samples:
             arrays = self._through(self._pipeline, sample, arrays, epoch)
         return {name: self._typed(name, array) for name, array in arrays.items()}
 
-    def batches(
-        self, sampler: Sampler, epoch: int, first: int, workers: int
-    ) -> Iterator[dict[str, Array]]:
-        """Yields batches of an epoch; `IDENTITY` holds u32 numbers of the samples."""
-        yield from self.load(list(sampler.epoch(epoch, first)), epoch, workers)
+    def load(self, plan: Sequence[Array], epoch: int, workers: int) -> Batches:
+        """Yields batches of samples; `IDENTITY` holds u32 numbers that stay with them.
 
-    def load(self, plan: Sequence[Array], epoch: int, workers: int) -> Iterator[dict[str, Array]]:
-        """Yields batches of the samples whose places are given, as `batches` does."""
+        Args:
+            plan: The places of the samples of each batch.
+            epoch: Counts for random stages.
+            workers: Threads that prepare samples.
+        """
         made = load_batches(plan, lambda index: self._timed(index, epoch), workers)
         for own, batch in zip(plan, made, strict=True):
             names = [self._numbers[self.samples[int(k)].name] for k in own]

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
 from dhc.api import Source, load
 from dhc.backends.base import Target
-from dhc.errors import DhcError, Diagnostic, did_you_mean
+from dhc.errors import DhcError, Diagnostic, did_you_mean, render
 from dhc.runtime.checkpoint import read_checkpoint
+from dhc.runtime.comm.agree import (
+    check_alike,
+    ending_together,
+    first_alone,
+    share_json,
+    status_of,
+    together,
+)
+from dhc.runtime.comm.base import Communicator
+from dhc.runtime.comm.mpi import open_communicator
 from dhc.runtime.data.folds import Fold
 from dhc.runtime.reporting.decode import read_record
 from dhc.runtime.reporting.events import Events
@@ -38,8 +51,9 @@ class Trained:
 
     Attributes:
         folder: Where it is.
-        history: The epochs.
-        results: What the best weights are worth on each part that was not trained on.
+        history: The epochs; rank 0 alone has them.
+        results: What the best weights are worth on each part that was not trained on; rank 0 alone
+            has them.
         reason: Why the run ended.
         signal: The signal that ended it, or 0; there are no results then.
         name: Of the train; that of an earlier stage if a signal ended that.
@@ -61,8 +75,9 @@ def train(
     resume: bool = False,
     settings: Mapping[str, str] | None = None,
     observers: Sequence[Observer] = (),
+    communicator: Communicator | None = None,
 ) -> Trained:
-    """Trains what a train block describes.
+    """Trains what a train block describes, with all ranks that an MPI launcher has started.
 
     Args:
         source: A loaded file.
@@ -72,23 +87,37 @@ def train(
         target: What steps are compiled for.
         resume: Whether to go on where the last checkpoint of that folder was written.
         settings: Expressions that replace settings of the block, such as `{"epochs": "3"}`.
-        observers: Who else is told of steps and epochs.
+        observers: Who else is told of steps and epochs, on rank 0.
+        communicator: The ranks, if the caller has opened them, and ends them all if one fails.
 
     Raises:
         DhcError: with everything that is wrong, before the first step; or if the loss is no
             number any more.
+        ElsewhereError: if it was raised on another rank.
     """
-    name = choose_train(source, name)
+    if communicator is None:
+        communicator = open_communicator()
+        with ending_together(communicator, _report):
+            return train(source, name, out, target, resume, settings, observers, communicator)
+    ranks, given = communicator, settings or {}
+    name = together(ranks, lambda: choose_train(source, name))
     folder = Path(out) if out is not None else Path("runs") / name
     chosen = target if isinstance(target, Target) else Target(target)
     if not resume:
-        unfinished = _train_earlier(source, name, folder, chosen, settings or {}, observers)
+        unfinished = _train_earlier(source, name, folder, chosen, given, observers, ranks)
         if unfinished is not None:
             return unfinished
     began = perf_counter()
-    run = _open(source, name, folder, chosen, settings or {}, begins=not resume)
-    run.check_folder(resume)
-    describe_run(run, Beginning(source, chosen, settings or {}))
+    run = together(
+        ranks, lambda: _open(source, name, folder, chosen, given, not resume, communicator=ranks)
+    )
+    check_alike(ranks, run.job.arrays())
+
+    def describe() -> None:
+        run.check_folder(resume)
+        describe_run(run, Beginning(source, chosen, given))
+
+    first_alone(ranks, describe)
     return carry_out(run, Account(run, began), observers, resume)
 
 
@@ -96,16 +125,28 @@ def carry_out(
     run: Run, account: Account, observers: Sequence[Observer] = (), resume: bool = False
 ) -> Trained:
     """Trains a run that is described in its folder, measures it and reports."""
-    folder = run.folder
+    folder, ranks = run.folder, run.job.ranks.communicator
     kept: list[Observer] = [History(folder), Events(folder), Report(folder)]
     try:
-        with account.training():
-            outcome = run.train([*kept, *observers], resume)
+        with account.training() if ranks.rank == 0 else nullcontext():
+            outcome = run.train([*kept, *observers] if ranks.rank == 0 else [], resume)
     finally:
-        write_report(folder)
-    results = {} if outcome.signal else finish(run, account)
-    history = read_history(folder)[1]
+        if ranks.rank == 0:
+            write_report(folder)
+    results: dict[str, Evaluation] = {}
+    if not outcome.signal:
+        first_alone(ranks, lambda: results.update(finish(run, account)))
+    history = read_history(folder)[1] if ranks.rank == 0 else ()
     return Trained(folder, history, results, outcome.reason, outcome.signal, run.settings.name)
+
+
+def _report(error: BaseException) -> int:
+    """Says on the terminal why all ranks end; returns the exit status."""
+    if isinstance(error, DhcError):
+        print(render(error.diagnostics, color=sys.stderr.isatty()), file=sys.stderr)
+    elif isinstance(error, Exception):
+        traceback.print_exception(error)
+    return status_of(error)
 
 
 def finish(run: Run, account: Account) -> dict[str, Evaluation]:
@@ -175,6 +216,7 @@ def _train_earlier(
     target: Target,
     settings: Mapping[str, str],
     observers: Sequence[Observer],
+    ranks: Communicator,
 ) -> Trained | None:
     """Trains the stage with whose weights a train begins; returns it only if it was interrupted.
 
@@ -182,16 +224,34 @@ def _train_earlier(
         DhcError: if anything in this train is wrong, before another one begins; or if the stage has
             a run that another program made.
     """
-    earlier = _stages(source, name, settings)
+    earlier = together(ranks, lambda: _stages(source, name, settings))
     if not earlier:
         return None
     stage, place = earlier[0], folder.parent / earlier[0]
-    own = _open(source, stage, place, target, {}, begins=False)
-    if not (place / RESULTS).exists():
-        _open(source, name, folder, target, settings, begins=False).check_folder(resume=False)
-        going = (place / LAST).exists()
-        done = train(source, stage, place, target, going, observers=observers)
-        return done if done.signal else None
+    own = together(
+        ranks, lambda: _open(source, stage, place, target, {}, False, communicator=ranks)
+    )
+    there = [(place / RESULTS).exists(), (place / LAST).exists()]
+    finished, begun = share_json(ranks, there)
+    if finished:
+        first_alone(ranks, lambda: _check_stage(place, stage, own))
+        return None
+
+    def check() -> None:
+        run = _open(source, name, folder, target, settings, False, communicator=ranks)
+        run.check_folder(resume=False)
+
+    first_alone(ranks, check)
+    done = train(source, stage, place, target, begun, None, observers, ranks)
+    return done if done.signal else None
+
+
+def _check_stage(place: Path, stage: str, own: Run) -> None:
+    """Compares the program of a finished stage with what it is now.
+
+    Raises:
+        DhcError: if they differ.
+    """
     if read_checkpoint(place / BEST).state.get("program") != own.job.digest():
         text = f"The run '{place}' was made by another program than '{stage}' is now."
         hints = (
@@ -199,7 +259,6 @@ def _train_earlier(
             f'or take its weights as they are: init = "{place}"',
         )
         raise DhcError(Diagnostic("run", text, hints=hints))
-    return None
 
 
 def _stages(source: Source, name: str, settings: Mapping[str, str]) -> list[str]:
@@ -230,7 +289,8 @@ def _open(
     settings: Mapping[str, str],
     begins: bool = True,
     fold: Fold | None = None,
+    communicator: Communicator | None = None,
 ) -> Run:
     program = source.program.with_settings(name, settings) if settings else source.program
     data = fold.of(open_data(train_settings(program, name), source.folder)) if fold else None
-    return open_run(program, name, source.folder, folder, target, data, begins)
+    return open_run(program, name, source.folder, folder, target, data, begins, communicator)

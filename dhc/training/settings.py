@@ -16,9 +16,11 @@ from dhc.recipe.clip import CLIPS, ClipNorm, ClipValue
 from dhc.recipe.constraints import CONSTRAINTS, Constraint
 from dhc.recipe.initializers import INITIALIZERS, Draw
 from dhc.recipe.optimizers import OPTIMIZERS, Optimizer
+from dhc.recipe.parallel import DataParallel
 from dhc.recipe.penalties import PENALTIES, Penalty
 from dhc.recipe.schedules import SCHEDULES, Constant, Schedule
 from dhc.source import Span
+from dhc.training.distribution import parallel_of
 from dhc.training.registered import made, made_all
 from dhc.training.start import Pair, Taken, taken
 from dhc.training.step import LOSS
@@ -91,6 +93,7 @@ class TrainSettings:
     initializers: tuple[tuple[Draw, Record], ...]
     penalties: tuple[tuple[Penalty, Record], ...]
     constraints: tuple[tuple[Constraint, Record], ...]
+    parallel: DataParallel | None
     freeze: tuple[str, ...]
     weights: Taken | None
     init: Taken | None
@@ -142,6 +145,7 @@ def train_settings(program: Program, name: str) -> TrainSettings:
         initializers=_all(found, "initializers", INITIALIZERS, "an initialiser"),
         penalties=_all(found, "penalty", PENALTIES, "a penalty"),
         constraints=_all(found, "constraint", CONSTRAINTS, "a constraint"),
+        parallel=parallel_of(found),
         freeze=_texts(values.get("freeze", ())),
         weights=taken(values.get("weights")),
         init=taken(values.get("init")),
@@ -182,14 +186,14 @@ def by_name(
 
 # ---- parts -----------------------------------------------------------------------------------
 
-_LATER = ("folds", "target", "distribute.mode")
+_LATER = ("folds", "target")
 
 
 def _refuse_later(found: Configured) -> None:
     """Refuses settings that nothing reads yet, so that none is silently without effect."""
     problems = []
     for name, span in found.places.items():
-        if name in _LATER or name.startswith("distribute"):
+        if name in _LATER:
             text = f"'{name}' does not work yet."
             problems.append(Diagnostic("not-yet", text, span, "here", hints=("leave it out",)))
     if problems:

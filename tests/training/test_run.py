@@ -14,7 +14,7 @@ from dhc.ir.graph import Array
 from dhc.runtime.checkpoint import read_checkpoint
 from dhc.runtime.reporting.records import EpochRecord, RunPlan, StepRecord
 from dhc.runtime.trainer import BEST, LAST
-from dhc.training.job import parts
+from dhc.training.ranks import parts
 from dhc.training.run import Run
 
 OpenStripes = Callable[..., Run]  # see conftest.py
@@ -192,8 +192,8 @@ def test_a_run_stopped_within_a_group_goes_on(
     whole.train()
     stopped, done = open_stripes("stopped", **own), []
 
-    def interrupted(batch: Mapping[str, Array], size: int) -> Iterator[object]:
-        for each in parts(batch, size):
+    def interrupted(batch: Mapping[str, Array]) -> Iterator[object]:
+        for each in parts(batch):
             if len(done) == 4:  # in the second batch of the second group
                 raise KeyboardInterrupt
             done.append(each)
