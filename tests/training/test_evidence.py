@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from dhc.metrics.ranking import Auc
+from dhc.training.collect import rank_maps, rank_masks, roc, shares
 from dhc.training.evaluate import evaluate
-from dhc.training.evidence import roc, shares
-from dhc.training.examples import (
+from dhc.training.examples import Ranked, choose, choose_worst
+from dhc.training.pictures import (
     ALARM,
     FRAME,
     HIT,
     MISSED,
     NEAREST,
     OPACITY,
-    Ranked,
-    choose,
-    pictures,
-    rank,
+    map_pictures,
+    mask_pictures,
 )
 from dhc.training.run import Run
 
@@ -32,6 +32,11 @@ def test_a_classifier_leaves_a_confusion_and_a_curve(open_stripes: OpenStripes) 
     (confusion,), (curve,) = found.evidence.confusions, found.evidence.curves
     counts = np.array(confusion.counts)
     assert counts.sum() == 40
+    (examples,) = found.evidence.examples
+    assert len(examples.cases) == 8
+    assert examples.cases[0].rank == "1 of 40"
+    assert re.fullmatch(r"[01], taken for [01] with \d+%", examples.cases[0].note)
+    assert list(examples.cases[0].pictures) == ["image"]
     assert np.trace(counts) / 40 == found.metrics["accuracy"].interval.value
     x, y = np.array(curve.points).T
     assert curve.name == confusion.classes[1]
@@ -72,24 +77,25 @@ def _mask(*columns: int) -> np.ndarray:
 
 
 def test_masks_are_ranked_by_dice() -> None:
-    assert rank(_mask(0, 1), _mask(1, 2))[0].score == pytest.approx(0.5)
-    assert rank(_mask(), _mask()) == [Ranked(1.0, True, "dice")]
+    assert rank_masks(_mask(0, 1), _mask(1, 2))[0].score == pytest.approx(0.5)
+    assert rank_masks(_mask(), _mask()) == [Ranked(1.0, "dice 1.000", True)]
 
 
 def test_images_are_ranked_by_their_error() -> None:
     truth = np.full((2, 1, 3, 3), 0.5)
     prediction = truth + np.array([0.25, -1.0]).reshape(2, 1, 1, 1)
-    assert [each.score for each in rank(prediction, truth)] == [-0.25, -1.0]
+    assert [each.score for each in rank_maps(prediction, truth)] == [-0.25, -1.0]
 
 
 def test_the_worst_the_middle_and_the_best_are_shown() -> None:
     scores = [0.9, 0.1, 0.5, 0.2, 0.8, 0.4, 0.6, 0.3]
-    ranked = [Ranked(score, False, "dice") for score in scores] + [Ranked(1.0, True, "dice")]
+    ranked = [Ranked(score, "") for score in scores] + [Ranked(1.0, "", empty=True)]
     chosen = choose(ranked)
     assert chosen == [
         (1, "worst"), (3, "worst"), (5, "middle"), (2, "middle"), (4, "best"), (0, "best"),
     ]  # fmt: skip
     assert choose(ranked[:2]) == [(1, "1 of 2"), (0, "2 of 2")]
+    assert choose_worst(ranked[:3]) == [(1, "1 of 3"), (2, "2 of 3"), (0, "3 of 3")]
 
 
 def _blob(shape: tuple[int, int], rows: slice, columns: slice) -> np.ndarray:
@@ -100,7 +106,7 @@ def _blob(shape: tuple[int, int], rows: slice, columns: slice) -> np.ndarray:
 
 def test_pictures_of_masks_show_what_was_found_missed_and_false() -> None:
     truth, prediction = _mask(0, 1), _mask(1, 2)
-    found = pictures(np.zeros((1, 1, 4, 4)), truth, prediction)
+    found = mask_pictures(np.zeros((1, 1, 4, 4)), truth, prediction)
     assert list(found) == ["image", "truth", "prediction", "difference"]
     colours = [tuple(np.rint(found["difference"][0, k] / OPACITY).astype(int)) for k in range(4)]
     assert np.allclose(colours, [MISSED, HIT, ALARM, (0, 0, 0)], atol=1)
@@ -108,7 +114,7 @@ def test_pictures_of_masks_show_what_was_found_missed_and_false() -> None:
 
 def test_a_small_finding_is_shown_near() -> None:
     truth = _blob((100, 140), slice(50, 56), slice(130, 136))
-    found = pictures(np.zeros((1, 1, 100, 140)), truth, truth)
+    found = mask_pictures(np.zeros((1, 1, 100, 140)), truth, truth)
     assert found["image"].shape == (100, 140, 3)
     assert found["truth"].shape == found["difference"].shape == (NEAREST, NEAREST, 3)
     frame = np.argwhere((found["image"] == FRAME).all(-1))
@@ -120,14 +126,14 @@ def test_a_small_finding_is_shown_near() -> None:
 
 def test_a_large_finding_is_shown_whole() -> None:
     truth = _blob((64, 64), slice(8, 40), slice(8, 40))
-    found = pictures(np.zeros((1, 1, 64, 64)), truth, truth)
+    found = mask_pictures(np.zeros((1, 1, 64, 64)), truth, truth)
     assert {picture.shape for picture in found.values()} == {(64, 64, 3)}
 
 
 def test_a_volume_shows_the_slice_with_most() -> None:
     truth = np.zeros((1, 1, 5, 8, 8), np.float32)
     truth[0, 0, 3, 2:6, 2:6] = truth[0, 0, 1, 4, 4] = 1
-    found = pictures(
+    found = mask_pictures(
         np.arange(5.0)[None, None, :, None, None] * np.ones((1, 1, 5, 8, 8)), truth, truth
     )
     assert (found["truth"] == found["image"]).all(-1).sum() == 64 - 16
@@ -135,7 +141,7 @@ def test_a_volume_shows_the_slice_with_most() -> None:
 
 def test_maps_share_their_greys() -> None:
     truth = np.linspace(0, 1, 16).reshape(1, 1, 4, 4)
-    found = pictures(np.zeros((1, 3, 4, 4)), truth, truth + 0.25)
+    found = map_pictures(np.zeros((1, 3, 4, 4)), truth, truth + 0.25)
     assert list(found) == ["image", "truth", "prediction", "error"]
     assert found["truth"][-1, -1, 0] == found["prediction"][-1, -1, 0] == 255
     assert np.all(found["error"] == 64)

@@ -21,7 +21,7 @@ WIDTH, HEIGHT = 560.0, 280.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 14.0, 14.0, 40.0
 MAX_POINTS = 400  # of a curve; more are drawn as means of neighbours
 
-Style = Literal["first", "second", "third", "faint", "guide"]
+Style = Literal["first", "second", "third", "fourth", "fifth", "sixth", "faint", "guide"]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dhc.runtime.reporting.report.markup import Markup, join, tag
 from dhc.runtime.reporting.report.results import by_weight, part_name
 
 MAX_CLASSES = 40  # of a confusion matrix that is shown
-_STYLES: tuple[Style, ...] = ("first", "second", "third")
+_STYLES: tuple[Style, ...] = ("first", "second", "third", "fourth", "fifth", "sixth")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 
@@ -61,7 +61,7 @@ def _cells(counts: Sequence[int], own: int) -> list[Markup]:
     for k, count in enumerate(counts):
         share = count / total if total else 0.0
         kind = "hit" if k == own else "miss"
-        strong = " strong" if share > 0.55 else ""
+        strong = " strong" if share > 0.8 else ""
         text = tag("small", f"{share:.0%}") if total else Markup()
         cells.append(
             tag("td", str(count), text, class_=kind + strong, style=f"--share:{share:.3f}")
@@ -95,8 +95,10 @@ def _scatter(found: Scatter) -> Markup:
 
 
 def _examples(found: Examples, open_: bool) -> Markup:
-    title = tag("summary", f"Examples of {found.output}, by {found.order}")
+    title = tag("summary", f"Examples of {found.output}, by {found.order}, the worst first")
     cases = [_case(each) for each in found.cases]
+    if all(len(each.pictures) == 1 for each in found.cases):
+        cases = [tag("div", *cases, class_="gallery")]
     keys = _keys() if any("difference" in each.pictures for each in found.cases) else Markup()
     return tag("details", title, keys, *cases, class_="examples", open=open_)
 
@@ -121,4 +123,5 @@ def _picture(case: Case, what: str, content: str) -> Markup:
         return Markup()
     source = f"data:image/png;base64,{content}"
     image = tag("img", src=source, alt=f"{what} of {case.name}", loading="lazy")
-    return tag("figure", image, tag("figcaption", what))
+    alone = len(case.pictures) == 1
+    return tag("figure", image, Markup() if alone else tag("figcaption", what))
