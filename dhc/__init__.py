@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dhc.opening import open_program as open
     from dhc.runtime.data.images import read_image
     from dhc.runtime.program import Program
+    from dhc.studies.session import study
     from dhc.training.predict import predict
     from dhc.training.session import train
 
@@ -35,6 +36,7 @@ __all__ = [
     "open",
     "predict",
     "read_image",
+    "study",
     "train",
 ]
 
@@ -50,6 +52,7 @@ _HOMES = {
     "open": "dhc.opening:open_program",
     "predict": "dhc.training.predict:predict",
     "read_image": "dhc.runtime.data.images:read_image",
+    "study": "dhc.studies.session:study",
     "train": "dhc.training.session:train",
 }
 

@@ -241,7 +241,7 @@ def train(
 @app.command()
 def study(
     file: File,
-    name: Annotated[str, typer.Argument(help="A study of it; may be left out if only one.")] = "",
+    name: Annotated[str, typer.Argument(help="A study, or a train with folds.")] = "",
     out: Annotated[Path | None, typer.Option(help="Its folder; else studies/NAME.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the study there.")] = False,
     target: TargetName = "cpu",

@@ -41,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
         "watch",
     },
     "watch": {"passes"},
-    "study": {
+    "studies": {
         "api",
         "backends",
         "driver",

@@ -63,7 +63,7 @@ def _check_target(source: Source, name: str) -> list[Diagnostic]:
 
 def _check_experiments(program: Program) -> list[Diagnostic]:
     """What is wrong with trains and studies, as far as it can be told without their data."""
-    from dhc.study.settings import study_settings
+    from dhc.studies.settings import study_settings
     from dhc.training.settings import train_settings
 
     found: list[Diagnostic] = []

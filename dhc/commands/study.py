@@ -18,10 +18,10 @@ from dhc.metrics.bootstrap import Interval
 from dhc.runtime.comm.mpi import require_alone
 from dhc.runtime.reporting.progress import ShowProgress
 from dhc.runtime.reporting.records import Observer
-from dhc.study.folds import Part
-from dhc.study.leaderboard import Standing
-from dhc.study.session import ARTIFACT, Studied, choose_study, study
-from dhc.study.settings import study_settings
+from dhc.studies.folds import Part
+from dhc.studies.leaderboard import Standing
+from dhc.studies.session import ARTIFACT, Studied, choose_study, study
+from dhc.studies.settings import study_settings
 from dhc.training.step import LOSS
 
 

@@ -101,6 +101,7 @@ def train(
             return train(source, name, out, target, resume, settings, observers, communicator)
     ranks, given = communicator, settings or {}
     name = together(ranks, lambda: choose_train(source, name))
+    together(ranks, lambda: _refuse_folds(source, name))
     folder = Path(out) if out is not None else Path("runs") / name
     chosen = target if isinstance(target, Target) else Target(target)
     if not resume:
@@ -119,6 +120,15 @@ def train(
 
     first_alone(ranks, describe)
     return carry_out(run, Account(run, began), observers, resume)
+
+
+def _refuse_folds(source: Source, name: str) -> None:
+    """A train with folds is several runs, and they are compared: that is a study."""
+    span = source.program.train(name).places.get("folds")
+    if span is not None:
+        text = f"'{name}' has folds, so it is a study of one candidate."
+        hint = f"run it: dhc study FILE {name}"
+        raise DhcError(Diagnostic("arguments", text, span, "here", hints=(hint,)))
 
 
 def carry_out(

@@ -186,7 +186,7 @@ def by_name(
 
 # ---- parts -----------------------------------------------------------------------------------
 
-_LATER = ("folds", "target")
+_LATER = ("target",)
 
 
 def _refuse_later(found: Configured) -> None:

@@ -14,8 +14,8 @@ from dhc.runtime.data.folds import Fold, Folding, fold_dataset
 from dhc.runtime.parameters import read_safetensors
 from dhc.runtime.reporting.decode import read_record
 from dhc.runtime.reporting.files import write_record
-from dhc.study.leaderboard import FoldResult
-from dhc.study.settings import StudySettings
+from dhc.studies.leaderboard import FoldResult
+from dhc.studies.settings import StudySettings
 from dhc.training.job import TrainingJob, open_data
 
 FOUND = "fold.safetensors"  # rows of all metrics on what the fold held back

@@ -18,8 +18,8 @@ from dhc.metrics.bootstrap import interval
 from dhc.passes.ensemble import ensemble, ensemble_values
 from dhc.passes.join import join
 from dhc.runtime.data.dataset import DataSet
-from dhc.study.leaderboard import FoldResult, Standing, fold_value
-from dhc.study.settings import Selection, StudySettings
+from dhc.studies.leaderboard import FoldResult, Standing, fold_value
+from dhc.studies.settings import Selection, StudySettings
 from dhc.training.evaluate import Evaluation, Measurement, evaluate, groups_of
 from dhc.training.job import TrainingJob
 from dhc.training.run import Run

@@ -11,7 +11,7 @@ import numpy as np
 from dhc.metrics.base import Metric, Rows, join_rows
 from dhc.metrics.bootstrap import Bootstrap, Interval, interval
 from dhc.metrics.paired import difference
-from dhc.study.settings import Selection
+from dhc.studies.settings import Selection
 from dhc.training.step import LOSS
 
 

@@ -17,7 +17,7 @@ from dhc.metrics.bootstrap import Bootstrap
 from dhc.runtime.reporting.files import write_json
 from dhc.runtime.reporting.records import Observer
 from dhc.runtime.trainer import LAST
-from dhc.study.final import (
+from dhc.studies.final import (
     TEST,
     Member,
     check_final,
@@ -25,9 +25,9 @@ from dhc.study.final import (
     evaluate_final,
     save_final,
 )
-from dhc.study.folds import Part, measure_fold, parts_of, read_fold, write_fold
-from dhc.study.leaderboard import FoldResult, Standing, leaderboard
-from dhc.study.settings import StudySettings, study_settings
+from dhc.studies.folds import Part, measure_fold, parts_of, read_fold, write_fold
+from dhc.studies.leaderboard import FoldResult, Standing, leaderboard
+from dhc.studies.settings import StudySettings, study_settings
 from dhc.training.account import Account
 from dhc.training.describe import Beginning, describe_run
 from dhc.training.evaluate import Evaluation
@@ -107,7 +107,7 @@ def choose_study(source: Source, name: str) -> str:
         DhcError: if there is no such block, or none was named and there are several.
     """
     known = source.program.studies
-    if name in known:
+    if name in known or _has_folds(source, name):
         return name
     if not name and len(known) == 1:
         return known[0]
@@ -118,6 +118,10 @@ def choose_study(source: Source, name: str) -> str:
     guess = did_you_mean(name, known)
     hint = f"did you mean '{guess}'?" if guess else f"it has {listed}"
     raise DhcError(Diagnostic("unknown-name", f"There is no study '{name}'.", hints=(hint,)))
+
+
+def _has_folds(source: Source, name: str) -> bool:
+    return name in source.trains and "folds" in source.program.train(name).places
 
 
 def _nobody(part: Part) -> Sequence[Observer]:

@@ -59,16 +59,19 @@ class StudySettings:
 
 
 def study_settings(program: Program, name: str) -> StudySettings:
-    """Returns what a study block says.
+    """Returns what a study block says, or a train block with folds: a study of one candidate.
 
     Raises:
         DhcError: with what in it is wrong, or does not fit its candidates.
     """
+    if name in program.trains:
+        return _of_train(program, name)
     found = program.study(name)
     seed = found.values.get("seed", 0)
     assert isinstance(seed, int)
     candidates = {each: train_settings(program, each) for each in _candidates(program, found)}
     _check_data(candidates, found)
+    _check_folds(candidates)
     return StudySettings(
         name,
         found,
@@ -78,6 +81,19 @@ def study_settings(program: Program, name: str) -> StudySettings:
         _final(found),
         seed,
     )
+
+
+def _of_train(program: Program, name: str) -> StudySettings:
+    """All models of the folds together are the final one."""
+    own = train_settings(program, name)
+    folding = _folding(own.configured, own.seed)
+    assert folding is not None
+    monitor = own.stop.monitor or LOSS
+    kind = next((each.metric.name for each in own.metrics if each.name == monitor), "")
+    rises = bool(kind) and METRICS[kind].better == "higher"
+    final = Final("ensemble", folding.count)
+    selection = Selection(monitor, rises)
+    return StudySettings(name, own.configured, {name: own}, folding, selection, final, own.seed)
 
 
 # ---- candidates ------------------------------------------------------------------------------
@@ -106,6 +122,14 @@ def _check_data(candidates: dict[str, TrainSettings], found: Configured) -> None
         listed = " and ".join(f"'{path}'" for path in sorted(paths))
         text = f"Candidates are compared on the same data; these have {listed}."
         raise DhcError(Diagnostic("data", text, found.places["candidates"], "here"))
+
+
+def _check_folds(candidates: dict[str, TrainSettings]) -> None:
+    for name, settings in candidates.items():
+        span = settings.configured.places.get("folds")
+        if span is not None:
+            text = f"The candidate '{name}' has folds of its own; those of the study count."
+            raise DhcError(Diagnostic("arguments", text, span, "here", hints=("leave it out",)))
 
 
 # ---- folds -----------------------------------------------------------------------------------

@@ -12,8 +12,7 @@ import dhc
 from dhc.errors import DhcError
 from dhc.frontend import load_text
 from dhc.runtime.kpi.development import declare, development
-from dhc.study.session import study
-from dhc.study.settings import StudySettings, study_settings
+from dhc.studies.settings import StudySettings, study_settings
 from dhc.training.session import reopen
 
 TEXT = """
@@ -74,7 +73,7 @@ def _settings(text: str) -> StudySettings:
 def test_the_better_candidate_wins_and_is_tested_once(tmp_path: Path) -> None:
     rules = "folds = kfold(3, stratify=label)  select = max(val.accuracy)  final = ensemble(top=2)"
     source = _source(tmp_path, rules)
-    found = study(source, out=tmp_path / "study")
+    found = dhc.study(source, out=tmp_path / "study")
     assert [place.candidate for place in found.places] == ["keen", "blind"]
     assert found.places[0].metrics["accuracy"].value > 0.9
     ahead = found.places[1].ahead
@@ -86,7 +85,7 @@ def test_the_better_candidate_wins_and_is_tested_once(tmp_path: Path) -> None:
     assert found.test.metrics["accuracy"].interval.value > 0.9
     _check_indicators(tmp_path / "study")
     with pytest.raises(DhcError, match="opened once"):
-        study(source, out=tmp_path / "study", resume=True)
+        dhc.study(source, out=tmp_path / "study", resume=True)
 
 
 def _check_indicators(folder: Path) -> None:
@@ -107,7 +106,7 @@ def _check_indicators(folder: Path) -> None:
 
 def test_the_final_model_takes_stored_images_and_gives_the_mean(tmp_path: Path) -> None:
     source = _source(tmp_path, "folds = 2  final = ensemble(top=2)", "keen")
-    found = study(source, out=tmp_path / "study")
+    found = dhc.study(source, out=tmp_path / "study")
     runs = [reopen(tmp_path / "study" / m.candidate / f"fold{m.fold}") for m in found.members]
     images = np.load(tmp_path / "spots.npz")["test_images"]
     program = dhc.open(tmp_path / "study" / "final.dhx")
@@ -122,7 +121,7 @@ def test_the_final_model_takes_stored_images_and_gives_the_mean(tmp_path: Path) 
 
 
 def test_every_sample_is_judged_by_a_model_that_did_not_see_it(tmp_path: Path) -> None:
-    study(_source(tmp_path, "folds = 3", "keen"), out=tmp_path / "study")
+    dhc.study(_source(tmp_path, "folds = 3", "keen"), out=tmp_path / "study")
     held: list[str] = []
     for number in (1, 2, 3):
         folder = tmp_path / "study" / "keen" / f"fold{number}"
@@ -135,7 +134,7 @@ def test_every_sample_is_judged_by_a_model_that_did_not_see_it(tmp_path: Path) -
 
 
 def test_without_folds_the_datas_own_parts_are_used(tmp_path: Path) -> None:
-    found = study(_source(tmp_path, "select = min(val.loss)"), out=tmp_path / "study")
+    found = dhc.study(_source(tmp_path, "select = min(val.loss)"), out=tmp_path / "study")
     assert found.places[0].candidate == "keen"
     assert len(found.places[0].folds) == 1
     assert len(found.members) == 1
@@ -143,24 +142,24 @@ def test_without_folds_the_datas_own_parts_are_used(tmp_path: Path) -> None:
 
 def test_a_study_goes_on_where_it_was(tmp_path: Path) -> None:
     source = _source(tmp_path, "folds = 2  select = max(val.auc)", "keen")
-    study(source, out=tmp_path / "whole")
-    study(source, out=tmp_path / "again")
+    dhc.study(source, out=tmp_path / "whole")
+    dhc.study(source, out=tmp_path / "again")
     for name in ("final.json", "leaderboard.json", "keen/fold2/fold.json"):
         (tmp_path / "again" / name).unlink()
     before = (tmp_path / "again" / "keen" / "fold1" / "last.ckpt").stat().st_mtime_ns
-    study(source, out=tmp_path / "again", resume=True)
+    dhc.study(source, out=tmp_path / "again", resume=True)
     texts = [(tmp_path / name / "leaderboard.json").read_text() for name in ("whole", "again")]
     assert texts[0] == texts[1]
     assert (tmp_path / "again" / "keen" / "fold1" / "last.ckpt").stat().st_mtime_ns == before
 
 
 def test_a_changed_program_is_another_study(tmp_path: Path) -> None:
-    study(_source(tmp_path, "folds = 2", "blind"), out=tmp_path / "study")
+    dhc.study(_source(tmp_path, "folds = 2", "blind"), out=tmp_path / "study")
     (tmp_path / "study" / "final.json").unlink()
     with pytest.raises(DhcError, match="has changed"):
-        study(_source(tmp_path, "folds = 3", "keen"), out=tmp_path / "study", resume=True)
+        dhc.study(_source(tmp_path, "folds = 3", "keen"), out=tmp_path / "study", resume=True)
     with pytest.raises(DhcError, match="holds a study already"):
-        study(_source(tmp_path, "folds = 2", "blind"), out=tmp_path / "study")
+        dhc.study(_source(tmp_path, "folds = 2", "blind"), out=tmp_path / "study")
 
 
 @pytest.mark.parametrize(
@@ -182,6 +181,17 @@ def test_settings_without_sense_are_refused(text: str, message: str) -> None:
     with pytest.raises(DhcError) as caught:
         _settings(text)
     assert message in str(caught.value)
+
+
+def test_a_train_with_folds_is_a_study_of_one(tmp_path: Path) -> None:
+    _write_data(tmp_path)
+    text = TEXT.format(settings="", candidates="blind").split("study spots")[0]
+    (tmp_path / "spots.dhm").write_text(text.replace("epochs = 6", "epochs = 1  folds = 2"))
+    source = dhc.load(tmp_path / "spots.dhm")
+    with pytest.raises(DhcError, match="run it: dhc study FILE keen"):
+        dhc.train(source, "keen", out=tmp_path / "run")
+    found = dhc.study(source, "keen", out=tmp_path / "study")
+    assert len(found.places[0].folds) == len(found.members) == 2
 
 
 def test_candidates_are_trains(tmp_path: Path) -> None:
