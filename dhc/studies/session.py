@@ -14,6 +14,7 @@ from dhc.api import Source
 from dhc.backends.base import Target
 from dhc.errors import DhcError, Diagnostic, did_you_mean
 from dhc.metrics.bootstrap import Bootstrap
+from dhc.runtime.comm.mpi import require_alone
 from dhc.runtime.reporting.files import write_json
 from dhc.runtime.reporting.records import Observer
 from dhc.runtime.trainer import LAST
@@ -84,6 +85,7 @@ def study(
     Raises:
         DhcError: with what is wrong, before the first step; or if a loss is no number any more.
     """
+    require_alone("study")
     name = choose_study(source, name)
     settings = study_settings(source.program, name)
     folder = Path(out) if out is not None else Path("studies") / name
