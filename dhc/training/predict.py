@@ -120,11 +120,23 @@ class Predictor:
         return Prediction(image, outputs, found)
 
     def _compile(self, dtype: DType) -> Program:
+        """The network behind the pipeline of the part that says most, at random only if that is.
+
+        Raises:
+            DhcError: if there is no pipeline but one for training that varies its images.
+        """
         pipelines = self._settings.data.pipelines
-        name = pipelines.get("test") or pipelines.get("val")
-        if not name:
+        part = next((part for part in ("test", "val", "train") if pipelines.get(part)), "")
+        if not part:
             return compile(self._model, self._target)
-        return compile(self._model.after(self._source.pipeline(name, dtype)), self._target)
+        model = self._model.after(self._source.pipeline(pipelines[part], dtype))
+        program = compile(model, self._target)
+        if part == "train" and COUNTER in program.inputs:
+            text = f"The run has no pipeline for images but '{pipelines[part]}', which varies them."
+            span = self._settings.data.span
+            hint = "train with one for validation or the test: dataset(..., val=PIPELINE)"
+            raise DhcError(Diagnostic("data", text, span, "here", hints=(hint,)))
+        return program
 
     def _inputs(
         self, program: Program, image: Image, fields: Mapping[str, Array]

@@ -162,9 +162,9 @@ def _report(error: BaseException) -> int:
 def finish(run: Run, account: Account) -> dict[str, Evaluation]:
     """Measures the best weights on what was not trained on, writes both, and the report."""
     run.load_best()
-    parts = run.job.dataset.parts
-    with account.test():
-        results = {part: evaluate(run.job, part) for part in EVALUATED if parts.get(part)}
+    parts = [part for part in EVALUATED if run.job.dataset.parts.get(part)]
+    with account.test() if parts else nullcontext():
+        results = {part: evaluate(run.job, part) for part in parts}
     write_weights(run.folder, run.job.weights())
     keep_results(run.folder, results)
     return results

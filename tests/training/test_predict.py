@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,25 @@ def test_an_image_that_does_not_fit_is_named(trained: Trained, tmp_path: Path) -
     np.save(tmp_path / "rgb.npy", np.zeros((3, 8, 8), np.uint8))
     with pytest.raises(DhcError, match=r"'rgb\.npy' does not fit"):
         dhc.predict(trained.folder, [tmp_path / "rgb.npy"])
+
+
+@pytest.mark.parametrize("pipeline", ["plain", "varied"])
+def test_only_a_pipeline_that_varies_nothing_stands_in_for_one_of_evaluation(
+    trained: Trained, tmp_path: Path, pipeline: str
+) -> None:
+    """A run whose data name a pipeline for training alone; its folder is copied and changed."""
+    run = tmp_path / "run"
+    shutil.copytree(trained.folder, run)
+    varied = "pipeline varied(image: image[1], mask: mask) { to_float() rotate(-9deg .. 9deg) }"
+    text = SPOTS.replace("train=plain, val=plain", f"train={pipeline}") + varied
+    (run / "program" / "spots.dhm").write_text(text)
+    image = trained.folder.parent / "p8" / "3.png"
+    if pipeline == "plain":
+        (one,), (other,) = dhc.predict(run, [image]), dhc.predict(trained.folder, [image])
+        assert np.array_equal(one.outputs["spot"], other.outputs["spot"])
+        return
+    with pytest.raises(DhcError, match="no pipeline for images but 'varied', which varies them"):
+        dhc.predict(run, [image])
 
 
 def test_a_run_without_weights_is_refused(trained: Trained, tmp_path: Path) -> None:
