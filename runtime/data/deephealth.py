@@ -72,6 +72,7 @@ def open_deephealth(path: Path) -> DataSet:
     entries = [reader.entry(image) for image in images or ()]
     problems.report(path)
     parts = _split(top.get("split"), len(entries), problems)
+    _check_masks([entries[number] for number in parts], classes, problems)
     problems.report(path)
     return _dataset(_text(top, "name") or path.stem, entries, classes, parts)
 
@@ -161,8 +162,8 @@ class _Images:
         return np.array([k in numbers for k in range(len(self.classes))], np.float32)
 
     def _class(self, tree: Tree) -> int | None:
-        """The number of a class, by its number or name."""
-        if tree.index is not None and tree.text not in self.classes:
+        """The number of a class: what looks like a number is one, the rest are names."""
+        if tree.index is not None:
             if tree.index < len(self.classes):
                 return tree.index
             most = len(self.classes) - 1
@@ -218,6 +219,15 @@ def _split(tree: Tree | None, count: int, problems: Problems) -> dict[int, str]:
             else:
                 parts[number] = SPLITS.get(name, name)
     return parts
+
+
+def _check_masks(used: Sequence[_Entry], classes: Sequence[str], problems: Problems) -> None:
+    """Refuses masks for some images only; an image without a finding has an empty one."""
+    if classes or all(entry.label is None for entry in used):
+        return
+    for entry in used:
+        if entry.label is None:
+            problems.add(f"line {entry.line}: the mask is missing, though other images have one.")
 
 
 def _dataset(

@@ -161,6 +161,18 @@ def test_mistakes_are_found_at_their_line(folder: Path, name: str) -> None:
     assert text in _refused(folder, CLASSES.replace(right, wrong, 1))
 
 
+def test_numbers_without_quotes_are_numbers_of_classes(folder: Path) -> None:
+    text = (
+        "classes: ['1', '0']\nimages: [{location: 0.png, label: 1}, {location: 1.png, label: '1'}]"
+    )
+    assert _values(_open(folder, text), "train", "label") == [1, 0]
+
+
+def test_masks_for_some_images_only_are_a_mistake(folder: Path) -> None:
+    text = "images:\n - {location: 0.png, label: 0_mask.png}\n - 1.png\n"
+    assert "line 3: the mask is missing" in _refused(folder, text)
+
+
 def test_an_image_without_a_label_is_a_mistake(folder: Path) -> None:
     assert "line 2: the label is missing" in _refused(folder, "classes: [a]\nimages: [0.png]")
 
