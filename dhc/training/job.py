@@ -20,6 +20,7 @@ from dhc.ir.text import print_graph
 from dhc.ir.types import Tensor
 from dhc.metrics.base import Rows, join_rows
 from dhc.ops.collective import BatchMean
+from dhc.ops.movement import SizeValue
 from dhc.ops.random import COUNTER
 from dhc.passes.bind_sizes import bind_sizes
 from dhc.passes.widen import widen
@@ -32,7 +33,7 @@ from dhc.runtime.parameters import check_values
 from dhc.targets import make_backend
 from dhc.training.checks import check_metrics
 from dhc.training.diagnose import FINITE, first_trouble
-from dhc.training.group import Part
+from dhc.training.group import Part, weight_of
 from dhc.training.ranks import SHARES, Ranks, parts, shares_of, shares_table
 from dhc.training.samples import IDENTITY, Samples, compile_pipeline
 from dhc.training.settings import TrainSettings, by_name, choose
@@ -48,6 +49,7 @@ from dhc.training.step import (
     build_step,
 )
 
+LOSS_WEIGHT = f"{LOSS}.weight"  # by what the mean loss of a batch was divided
 ROWS = "rows."  # what the names of metrics' rows begin with
 Watch = Callable[[Mapping[str, Array], Mapping[str, Array]], None]
 """Sees a batch with what the network makes of it."""
@@ -208,7 +210,7 @@ class TrainingJob:
     def _measured(
         self, samples: Samples, plan: Sequence[Array], watch: Watch | None = None
     ) -> Iterator[dict[str, Rows]]:
-        """Yields the summed loss of each batch, the number of its samples, and rows of metrics."""
+        """Yields the summed loss of each batch, what it is divided by, and rows of metrics."""
         self._check.load_parameters(self.weights())
         for batch in samples.load(plan, 0, self._workers):
             results = self._outputs(batch)
@@ -218,18 +220,16 @@ class TrainingJob:
                 f"{ROWS}{m.name}": m.metric.rows(results[m.prediction], batch[m.truth])
                 for m in self.settings.metrics
             }
-            count = self.size(batch)
-            yield {LOSS: np.array([float(results[LOSS]) * count, count]), **rows}
+            weight = float(results[LOSS_WEIGHT])
+            loss = float(results[LOSS]) * weight if weight else 0.0
+            yield {LOSS: np.array([loss, weight]), **rows}
 
     def _result(self, parts: Sequence[Mapping[str, Rows]]) -> tuple[float, dict[str, Rows]]:
         """The mean loss over batches, and their rows."""
-        total = count = 0.0
-        for part in parts:
-            loss, samples = part[LOSS].tolist()
-            total, count = total + loss, count + samples
+        total, weight = np.sum([part[LOSS] for part in parts], 0).tolist()
         names = [m.name for m in self.settings.metrics]
         rows = {name: join_rows([part[ROWS + name] for part in parts]) for name in names}
-        return total / max(count, 1), rows
+        return total / weight if weight else math.nan, rows
 
     def apply(
         self, samples: Samples, chosen: Sequence[int]
@@ -382,11 +382,12 @@ def build(source: Source, settings: TrainSettings, types: Mapping[str, Tensor]) 
     )
     step = build_step(bound, {name: data[name] for name in used}, objective, options)
     mean = BatchMean()(loss) if loss.type.shape else loss
+    weight = weight_of(mean, SizeValue(batch, mean.type.dtype)())
     check = replace(
         bound,
         name=f"{bound.name}_check",
         inputs=(*bound.inputs, *(given[name] for name in used if name not in own)),
-        outputs=(*bound.outputs, (LOSS, mean)),
+        outputs=(*bound.outputs, (LOSS, mean), (LOSS_WEIGHT, weight)),
     )
     return Built(step, options, check, paths, batch)
 
