@@ -182,14 +182,32 @@ def compile(
         A program that starts with the model's parameters.
 
     Raises:
-        DhcError: if the target cannot run all of the model, or a tool is missing.
+        DhcError: if there is no such size, the target cannot run all of the model, or a tool is
+            missing.
     """
+    check_sizes(model, shapes or {})
     chosen = target if isinstance(target, Target) else Target(target)
     if precision is not None:
         chosen = replace(chosen, precision=precision)
     if threads is not None:
         chosen = replace(chosen, threads=threads)
     return compile_graph(model.graph, chosen, shapes, parameters=model.values)
+
+
+def check_sizes(model: Model, shapes: Mapping[str, int]) -> None:
+    """Refuses names that are no sizes of a model, and numbers that are no sizes.
+
+    Raises:
+        DhcError: for the first of them.
+    """
+    for name, size in shapes.items():
+        if name not in model.sizes:
+            known = ", ".join(sorted(model.sizes)) or "none"
+            text, hint = f"There is no size '{name}'.", f"its sizes: {known}"
+            raise DhcError(Diagnostic("unknown-name", text, hints=(hint,)))
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            text = f"The size '{name}' is a positive whole number, not {size!r}."
+            raise DhcError(Diagnostic("size", text))
 
 
 def open_sizes(graph: Graph) -> frozenset[str]:

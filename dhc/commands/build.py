@@ -6,10 +6,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from dhc.api import compile
+from dhc.api import check_sizes, compile
 from dhc.commands.entries import (
     Request,
-    check_size_names,
     choose_target,
     open_entry,
     parse_shapes,
@@ -29,7 +28,7 @@ def compile_entry(
     """Compiles an entry and writes it as one file, or as a folder for other tools."""
     source, model = open_entry(request)
     sizes = parse_shapes(shapes)
-    check_size_names(model, sizes)
+    check_sizes(model, sizes)
     if weights is not None:
         model.load_parameters(weights)
     start = time.perf_counter()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dhc.api import Model, Source, load
+from dhc.api import Model, Source, check_sizes, load
 from dhc.backends.base import Target
 from dhc.errors import DhcError, Diagnostic, did_you_mean
 
@@ -141,20 +141,12 @@ def require_sizes(model: Model, shapes: Mapping[str, int]) -> None:
     Raises:
         DhcError: naming sizes that are unknown or missing.
     """
-    check_size_names(model, shapes)
+    check_sizes(model, shapes)
     missing = sorted(model.sizes - shapes.keys())
     if missing:
         hint = "give " + " ".join(f"--shape {name}=..." for name in missing)
         text = f"'{model.name}' has open sizes: {', '.join(missing)}."
         raise _fail("open-size", text, hint)
-
-
-def check_size_names(model: Model, shapes: Mapping[str, int]) -> None:
-    """Refuses names that are no sizes of the entry."""
-    for name in shapes:
-        if name not in model.sizes:
-            known = ", ".join(sorted(model.sizes)) or "none"
-            raise _fail("unknown-name", f"There is no size '{name}'.", f"its sizes: {known}")
 
 
 def _fail(code: str, message: str, *hints: str) -> DhcError:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
-from dhc.api import Model, Source, load
+from dhc.api import Model, Source, check_sizes, load
 from dhc.commands.entries import (
     Request,
-    check_size_names,
     choose_target,
     open_entry,
     parse_shapes,
@@ -40,7 +39,7 @@ def explain_entry(request: Request, at: str, target: str, shapes: Sequence[str])
     source, model = open_entry(request)
     sizes = parse_shapes(shapes)
     if at == "graph":
-        check_size_names(model, sizes)
+        check_sizes(model, sizes)
         print(_resolved(model), end="")
     else:
         require_sizes(model, sizes)

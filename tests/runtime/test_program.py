@@ -253,6 +253,15 @@ def test_a_joined_model_keeps_loaded_weights(source: Source) -> None:
         np.testing.assert_array_equal(value, model.parameters()[path])
 
 
+@pytest.mark.parametrize(
+    ("shapes", "code"), [({"Q": 8}, "unknown-name"), ({"H": 0}, "size"), ({"H": 8.0}, "size")]
+)
+def test_sizes_that_mean_nothing(model: Model, shapes: dict[str, int], code: str) -> None:
+    with pytest.raises(DhcError) as caught:
+        dhc.compile(model, shapes=shapes)
+    assert _codes(caught.value) == [code]
+
+
 # ---- targets -------------------------------------------------------------------------------------
 
 
