@@ -16,6 +16,7 @@ from pathlib import Path
 
 from dhc.errors import DhcError, Diagnostic
 from dhc.runtime.data.files import atomic_writer
+from dhc.runtime.reporting.decode import decode
 from dhc.runtime.reporting.records import EpochRecord, RunPlan, StepRecord
 
 FILE = "history.jsonl"
@@ -69,12 +70,19 @@ def read_history(folder: Path) -> tuple[list[StepRecord], list[EpochRecord]]:
         content = json.loads(line)
         try:
             if content.pop("kind") == "step":
-                steps.append(StepRecord(**content))
+                steps.append(_step(content))
             else:
-                epochs.append(EpochRecord(**content))
-        except TypeError:
+                epochs.append(decode(content, EpochRecord))
+        except (KeyError, TypeError, ValueError):
             raise DhcError(Diagnostic("run", f"'{path}' is no history of a run.")) from None
     return steps, epochs
+
+
+def _step(content: dict[str, float]) -> StepRecord:
+    """A step, all of whose values are numbers; there are many, so it is done without `decode`."""
+    if not all(type(value) in (int, float) for value in content.values()):
+        raise ValueError("a step holds something else than numbers")
+    return StepRecord(**content)  # type: ignore[arg-type]
 
 
 def _lines(path: Path) -> Iterator[tuple[str, int]]:

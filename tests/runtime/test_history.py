@@ -120,3 +120,20 @@ def test_curves(tmp_path: Path) -> None:
     assert start.endswith(b"\x3a\x02\x08\x01")
     assert _scalars(step) == {"step/loss": 0.25, "step/rate": 0.5}
     assert _scalars(epoch) == {"train/loss": 0.3, "val/loss": 0.4, "val/dice": 0.7}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"step": 1}',
+        '{"kind": "step", "step": 1}',
+        '{"kind": "step", "step": 1, "epoch": 1, "position": 1, "loss": "x", "rate": 0.1, '
+        '"samples": 1, "seconds": 0.1, "waited": 0.1}',
+        '{"kind": "epoch", "step": 1, "epoch": 1, "train": {"loss": []}, "val": {}, "best": true, '
+        '"seconds": {}}',
+    ],
+)
+def test_a_line_that_is_no_record_is_refused(tmp_path: Path, line: str) -> None:
+    (tmp_path / "history.jsonl").write_text(line + "\n")
+    with pytest.raises(DhcError, match="is no history of a run"):
+        read_history(tmp_path)

@@ -19,6 +19,8 @@ from dhc.runtime.reporting.words import number
 
 WIDTH, HEIGHT = 560.0, 280.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 14.0, 14.0, 40.0
+MAX_DOTS = 60  # points of a curve that are marked
+MAX_LEGEND = 8  # curves that are named beside the chart; more only say their names to a pointer
 MAX_POINTS = 400  # of a curve; more are drawn as means of neighbours
 
 Style = Literal["first", "second", "third", "fourth", "fifth", "sixth", "faint", "guide"]
@@ -71,8 +73,9 @@ def curves(frame: Frame, lines: Sequence[Curve]) -> Markup:
     parts = [*_grid(frame, axes), *_mark(frame, axes)]
     parts += [_path(line, axes) for line in drawn]
     parts += [dot for line in drawn for dot in _dots(line, axes)]
-    legend = [line for line in drawn if line.name]
-    return _figure(frame, parts, _legend(legend) if len(legend) > 1 else Markup(), axes)
+    named = [line for line in drawn if line.name]
+    legend = _legend(named) if 1 < len(named) <= MAX_LEGEND else Markup()
+    return _figure(frame, parts, legend, axes)
 
 
 def points(frame: Frame, values: Sequence[tuple[float, float]]) -> Markup:
@@ -159,12 +162,13 @@ def _path(line: Curve, axes: _Axes) -> Markup:
             continue
         commands.append(f"{pen}{short(axes.x.place(x))} {short(axes.y.place(y))}")
         pen = "L"
-    return tag("path", d="".join(commands), class_=f"curve {line.style}")
+    name = [tag("title", line.name)] if line.name else []
+    return tag("path", *name, d="".join(commands), class_=f"curve {line.style}")
 
 
 def _dots(line: Curve, axes: _Axes) -> list[Markup]:
     """A point for each value where there are few, with its numbers for the pointer."""
-    if line.style in ("faint", "guide") or len(line.points) > 60:
+    if line.style not in ("first", "second") or len(line.points) > MAX_DOTS:
         return []
     return [
         tag(

@@ -70,16 +70,14 @@ def _cells(counts: Sequence[int], own: int) -> list[Markup]:
 
 
 def _rocs(found: Sequence[RocCurve]) -> list[Markup]:
-    """One chart for each output; many classes are drawn alike, so that none stands out."""
+    """One chart for each output; many classes are drawn thin and alike, so that none stands out."""
     charts = []
     for output in dict.fromkeys(each.output for each in found):
         own = [each for each in found if each.output == output]
         few = len(own) <= len(_STYLES)
         lines = [Curve("", [(0, 0), (1, 1)], "guide")]
         for k, each in enumerate(own):
-            lines.append(
-                Curve(each.name if few else "", each.points, _STYLES[k] if few else "first")
-            )
+            lines.append(Curve(each.name, each.points, _STYLES[k] if few else "faint"))
         frame = Frame(f"ROC curve of {output}", "1 - specificity", "sensitivity", unit=True)
         charts.append(curves(frame, lines))
     return charts
