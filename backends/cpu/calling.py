@@ -6,6 +6,7 @@ import math
 import platform
 from dataclasses import dataclass
 
+from dhc.backends.cpu.features import Isa
 from dhc.lower.memory import ALIGNMENT
 from dhc.lower.plan import Plan, Slot
 
@@ -46,6 +47,18 @@ def array_slots(plan: Plan) -> tuple[Slot, ...]:
 def barrier_bytes() -> int:
     """Memory that a barrier needs: two counters on cache lines of their own."""
     return 2 * math.lcm(ALIGNMENT, 64)
+
+
+def scratch_start(steps: int) -> int:
+    """Bytes from the barrier to the first worker's scratch: a stamp for each step lies between."""
+    size = barrier_bytes() + 8 * (steps + 1)
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def scratch_bytes(plan: Plan, isa: Isa) -> int:
+    """Memory of its own that each worker needs: what the greediest kernel asks for."""
+    sizes = [own(isa) for step in plan.launches if (own := getattr(step.kernel, "scratch", None))]
+    return -(-max(sizes, default=0) // ALIGNMENT) * ALIGNMENT
 
 
 def pause() -> tuple[str, str]:

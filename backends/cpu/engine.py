@@ -58,7 +58,9 @@ class LlvmEngine(StagedBackend):
         return Source({f"{plan.name}.ll": print_module(plan, self._isa, profile)}, plan)
 
     def build(self, source: Source) -> Executable:
-        return self._executable(interface_of(source.plan), compile_object(source.text, self._isa))
+        return self._executable(
+            interface_of(source.plan, self._isa), compile_object(source.text, self._isa)
+        )
 
     def identity(self) -> str:
         return f"{self._isa} {version()}"

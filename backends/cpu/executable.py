@@ -10,7 +10,7 @@ import numpy as np
 
 from dhc.backends.base import expect_input
 from dhc.backends.cpu.blocks import pack, unpack
-from dhc.backends.cpu.calling import FIRST_ARRAY, barrier_bytes
+from dhc.backends.cpu.calling import FIRST_ARRAY, barrier_bytes, scratch_start
 from dhc.backends.cpu.interface import Interface, Port
 from dhc.backends.cpu.jit import Code
 from dhc.backends.cpu.pool import Pool
@@ -43,12 +43,12 @@ class CpuExecutable:
         self._pool = pool
         self._weights: Bytes | None = None
         self._barrier = _aligned(interface.arena_bytes + SLACK)
-        stamps = 8 * (len(interface.steps) + 1)
         self._inputs = [_Form(port) for port in interface.inputs]
         self._outputs = [_Form(port) for port in interface.outputs]
         count = FIRST_ARRAY + len(self._inputs) + len(self._outputs)
         self._addresses = ctypes.c_void_p * count
-        self._arenas = ArenaPool(self._barrier + barrier_bytes() + stamps)
+        scratch = pool.workers * interface.scratch_bytes
+        self._arenas = ArenaPool(self._barrier + scratch_start(len(interface.steps)) + scratch)
 
     def load(self, weights: Mapping[str, Array]) -> None:
         for port in self.interface.weights:

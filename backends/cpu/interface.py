@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dhc.backends.cpu.calling import entry_names, weight_block
+from dhc.backends.cpu.calling import entry_names, scratch_bytes, weight_block
+from dhc.backends.cpu.features import Isa
 from dhc.ir.types import DType, Tensor
 from dhc.lower.plan import Collective, Plan, Slot
 from dhc.runtime.comm.base import Exchange
@@ -71,6 +72,7 @@ class Interface:
     """The arrays of a program in the order of their addresses, and the sizes of its memory.
 
     Attributes:
+        scratch_bytes: Memory of its own for each worker.
         steps: Kernel and layer of each launch, for profiles.
         parts: Names of functions, and stops, in the order in which they run.
     """
@@ -80,6 +82,7 @@ class Interface:
     weights: tuple[Port, ...]
     weight_bytes: int
     arena_bytes: int
+    scratch_bytes: int
     steps: tuple[tuple[str, str], ...]
     parts: tuple[str | Stop, ...]
 
@@ -89,7 +92,7 @@ class Interface:
         return tuple(part for part in self.parts if isinstance(part, str))
 
 
-def interface_of(plan: Plan) -> Interface:
+def interface_of(plan: Plan, isa: Isa) -> Interface:
     """Returns the interface of a plan's code."""
     block = weight_block(plan)
     return Interface(
@@ -98,6 +101,7 @@ def interface_of(plan: Plan) -> Interface:
         tuple(_port(slot, block.offsets[slot.name]) for slot in plan.by_role("weight")),
         block.bytes,
         plan.arena_bytes,
+        scratch_bytes(plan, isa),
         tuple((step.kernel.name, step.origin.path) for step in plan.launches),
         parts_of(plan),
     )
@@ -131,6 +135,7 @@ def interface_to_json(interface: Interface) -> str:
             "weights": [_to_json(port) for port in interface.weights],
             "weight_bytes": interface.weight_bytes,
             "arena_bytes": interface.arena_bytes,
+            "scratch_bytes": interface.scratch_bytes,
             "steps": interface.steps,
             "parts": [_part_to_json(part) for part in interface.parts],
         },
@@ -147,6 +152,7 @@ def interface_from_json(text: str) -> Interface:
         tuple(map(_from_json, found["weights"])),
         found["weight_bytes"],
         found["arena_bytes"],
+        found["scratch_bytes"],
         tuple((kernel, path) for kernel, path in found["steps"]),
         tuple(map(_part_from_json, found["parts"])),
     )

@@ -15,6 +15,8 @@ from dhc.backends.cpu.calling import (
     barrier_bytes,
     entry_names,
     pause,
+    scratch_bytes,
+    scratch_start,
     weight_block,
     yield_function,
 )
@@ -27,7 +29,10 @@ from dhc.lower.plan import Launch, Plan, Slot
 
 @runtime_checkable
 class NativeKernel(Protocol):
-    """A kernel whose text comes from a generator of its own."""
+    """A kernel whose text comes from a generator of its own.
+
+    One that has a method `scratch(isa)` gets as many bytes of memory for each worker alone.
+    """
 
     @property
     def name(self) -> str: ...
@@ -57,7 +62,7 @@ def print_module(plan: Plan, isa: Isa, profile: bool = False) -> str:
         *(definitions[name] for name in sorted(definitions)),
         *(function.text() for function in functions.values()),
         _barrier(),
-        *_entries(plan, profile),
+        *_entries(plan, isa, profile),
         'attributes #0 = { noinline nounwind "prefer-vector-width"="512" }',
     ]
     return "\n".join(parts) + "\n"
@@ -70,23 +75,24 @@ def _function(step: Launch, isa: Isa) -> FunctionText:
     return step.kernel.function(isa)
 
 
-def _entries(plan: Plan, profile: bool) -> list[str]:
+def _entries(plan: Plan, isa: Isa, profile: bool) -> list[str]:
     """The functions that each worker calls."""
     stretches = [part for part in plan.stretches if isinstance(part, tuple)]
     found: list[str] = []
     done = 0
     for name, launches in zip(entry_names(plan), stretches, strict=True):
-        found.append(_entry(name, plan, launches, done if profile else None))
+        found.append(_entry(name, plan, isa, launches, done if profile else None))
         done += len(launches)
     return found
 
 
-def _entry(name: str, plan: Plan, launches: Sequence[Launch], stamp: int | None) -> str:
+def _entry(name: str, plan: Plan, isa: Isa, launches: Sequence[Launch], stamp: int | None) -> str:
     """A function of some launches, with a barrier after each but the last.
 
     Args:
         name: Its name.
         plan: Where its operands lie.
+        isa: What the kernels are printed for.
         launches: What it runs.
         stamp: How many launches were before it, if their cycles are kept.
     """
@@ -99,12 +105,14 @@ def _entry(name: str, plan: Plan, launches: Sequence[Launch], stamp: int | None)
         "  %weights = load ptr, ptr %weightsat",
         "  %barrierat = getelementptr ptr, ptr %bases, i64 2",
         "  %barrier = load ptr, ptr %barrierat",
+        *_scratch(plan, isa),
     ]
     for slot in plan.slots:
         lines += _address(slot, arrays, weights)
     lines += [] if stamp is None else _stamp(stamp)
     for number, step in enumerate(launches, 1):
-        operands = ", ".join(f"ptr %{name}" for name in step.operands)
+        own = ["scratch"] if getattr(step.kernel, "scratch", None) else []
+        operands = ", ".join(f"ptr %{name}" for name in (*step.operands, *own))
         call = f"  call void @{step.kernel.name}({operands}, i64 %worker, i64 %workers)"
         lines.append(f"{call} ; {step.origin.path}".rstrip(" ;"))
         last = number == len(launches)
@@ -112,6 +120,18 @@ def _entry(name: str, plan: Plan, launches: Sequence[Launch], stamp: int | None)
             lines.append("  call void @barrier(ptr %barrier, i64 %workers)")
         lines += [] if stamp is None else _stamp(stamp + number)
     return "\n".join([*lines, "  ret void", "}", ""])
+
+
+def _scratch(plan: Plan, isa: Isa) -> list[str]:
+    """Finds this worker's own memory, where some step needs it."""
+    size = scratch_bytes(plan, isa)
+    if not size:
+        return []
+    return [
+        f"  %before = mul i64 %worker, {size}",
+        f"  %scratchat = add i64 %before, {scratch_start(len(plan.launches))}",
+        "  %scratch = getelementptr i8, ptr %barrier, i64 %scratchat",
+    ]
 
 
 def _stamp(number: int) -> list[str]:

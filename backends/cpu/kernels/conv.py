@@ -180,8 +180,7 @@ class _Generator:
                 self._block(indices, first, size, source, weights, channel)
 
     def _most_pixels(self) -> int:
-        free = self._isa.registers - self._vectors - 1
-        return max(1, min(free // self._vectors, 12 if self._isa.lanes == 8 else 24))
+        return most_pixels(self._isa, self._kernel.block)
 
     def _block(
         self,
@@ -271,6 +270,13 @@ class _Generator:
                 operands = [(vector, spread), (vector, weight), (vector, old)]
                 new = function.call(vector, f"llvm.fma.v{lanes}f32", *operands)
                 function.do(f"store {vector} {new}, ptr {cell}")
+
+
+def most_pixels(isa: Isa, block: int) -> int:
+    """Returns of how many pixels registers hold the sums, for a block of output channels."""
+    vectors = block // isa.lanes
+    free = isa.registers - vectors - 1
+    return max(1, min(free // vectors, 12 if isa.lanes == 8 else 24))
 
 
 @dataclass(frozen=True)

@@ -38,10 +38,11 @@ class RowAxis:
     weights: int = 0
 
 
-def operand_parameters(count: int) -> list[tuple[str, str]]:
+def operand_parameters(count: int, scratch: bool = False) -> list[tuple[str, str]]:
     """The parameters of a kernel that writes its first operand and reads the others."""
     read = [("ptr readonly", f"b{k}") for k in range(1, count)]
-    return [("ptr noalias", "b0"), *read, ("i64", "worker"), ("i64", "workers")]
+    own = [("ptr noalias", "scratch")] if scratch else []
+    return [("ptr noalias", "b0"), *read, *own, ("i64", "worker"), ("i64", "workers")]
 
 
 def row_indices(function: FunctionText, rows: tuple[RowAxis, ...], row: Number) -> list[Number]:

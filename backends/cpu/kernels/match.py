@@ -18,6 +18,7 @@ from dhc.backends.cpu.kernels.finish import RowAxis
 from dhc.backends.cpu.kernels.repack import repack_kernel
 from dhc.backends.cpu.kernels.warp import WarpKernel, fits
 from dhc.backends.cpu.kernels.weight_grad import Axis, WeightGradKernel
+from dhc.backends.cpu.kernels.winograd import WinogradKernel
 from dhc.backends.cpu.layout import anchor, is_cast, operand_position
 from dhc.backends.cpu.module import NativeKernel
 from dhc.backends.cpu.packing import PackedConv, PackedDense
@@ -70,7 +71,7 @@ def native_kernel(node: Node, buffers: tuple[Buffer, ...], isa: Isa) -> NativeKe
         return None
     match step.inner.op:
         case PackedConv() as conv:
-            return _conv(step, conv)
+            return _winograd(step, conv, isa) or _conv(step, conv)
         case PackedConvTranspose() as conv:
             return _transposed(step, conv)
         case PackedDense():
@@ -160,6 +161,21 @@ def _conv(step: _Step, conv: PackedConv) -> ConvKernel:
         tuple(tap for tap in taps if tap.count > 1), channels, _start(step, conv.pads),
         conv.filters, block, step.source, step.weights, step.epilogue,
     )  # fmt: skip
+
+
+def _winograd(step: _Step, conv: PackedConv, isa: Isa) -> WinogradKernel | None:
+    """A convolution with fewer products, where it has the right form and is large enough."""
+    _, *counts, channels, block = step.inner.inputs[1].type.static_shape
+    plain = set(conv.stride) == set(conv.dilation) == {1}
+    if counts != [3, 3] or not plain:
+        return None
+    rows = _spatial(step, conv.stride)
+    kernel = WinogradKernel(
+        "", step.buffers, rows[:-1], rows[-1], output_axes(step.node.type)[1],
+        _start(step, conv.pads), channels, conv.filters, block, step.source, step.weights,
+        step.epilogue,
+    )  # fmt: skip
+    return kernel if kernel.fits(isa) else None
 
 
 def _transposed(step: _Step, conv: PackedConvTranspose) -> ConvKernel:

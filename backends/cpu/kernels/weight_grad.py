@@ -13,7 +13,7 @@ from dhc.backends.cpu.features import Isa
 from dhc.backends.cpu.function import FunctionText
 from dhc.backends.cpu.function import Operand as Number
 from dhc.backends.cpu.kernel_printer import share_of
-from dhc.backends.cpu.kernels.conv import FLOAT, Tap, pixel_blocks
+from dhc.backends.cpu.kernels.conv import FLOAT, Tap, most_pixels, pixel_blocks
 from dhc.backends.cpu.kernels.finish import operand_parameters
 from dhc.backends.cpu.scalar_printer import ScalarPrinter
 from dhc.backends.cpu.values import Value
@@ -84,7 +84,7 @@ class _Generator:
         self.function = FunctionText(kernel.name, operand_parameters(len(kernel.buffers)))
         self._scalars = ScalarPrinter(self.function, isa.lanes)
         self._masks: dict[int, str] = {}
-        self._parts = pixel_blocks(kernel.run, self._most_inputs())
+        self._parts = pixel_blocks(kernel.run, most_pixels(isa, kernel.block))
         self._count = sum(count for _, _, count in self._parts)  # blocks of inputs of a place
         self._print()
 
@@ -155,10 +155,6 @@ class _Generator:
                     out = function.address("%b0", function.multiply(offset, kernel.block * FLOAT))
                     moved = function.add(source, inputs)
                     self._block(out, size, moved, above, ranges)
-
-    def _most_inputs(self) -> int:
-        free = self._isa.registers - self._vectors - 1
-        return max(1, min(free // self._vectors, 12 if self._isa.lanes == 8 else 24))
 
     def _block(
         self,

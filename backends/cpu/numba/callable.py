@@ -8,7 +8,7 @@ import numba
 import numpy as np
 from numba import literal_unroll, njit, types
 
-from dhc.backends.cpu.calling import FIRST_ARRAY, barrier_bytes
+from dhc.backends.cpu.calling import FIRST_ARRAY, scratch_start
 from dhc.backends.cpu.executable import CpuExecutable
 from dhc.backends.cpu.interface import Port
 from dhc.backends.cpu.jit import RunFunction
@@ -43,7 +43,7 @@ def njit_function(executable: CpuExecutable) -> NjitFunction:
     ports = (*interface.inputs, *interface.outputs)
     entry, weights = RunFunction(executable.code.address), executable.weight_address
     barrier = _aligned(interface.arena_bytes + SLACK)
-    arena_bytes = _aligned(barrier + barrier_bytes() + 8 * (len(interface.steps) + 1))
+    arena_bytes = barrier + scratch_start(len(interface.steps)) + interface.scratch_bytes
     dims = (*(size for port in ports for size in port.type.static_shape), 0)
     addresses = FIRST_ARRAY + len(ports)
 
