@@ -101,6 +101,7 @@ def _history(folder: Path, kind: str) -> list[dict[str, object]]:
     return [line for line in lines if line["kind"] == kind]
 
 
+@pytest.mark.slow
 def test_two_processes_end_as_one_does(experiment: Path, tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     _run(2, *DHC, "train", experiment, "--out", two)

@@ -137,16 +137,17 @@ def test_gradients_are_computed_in_their_buckets(target: Target, sync: bool) -> 
     assert all(size <= 16 for size in small), "only what other kernels read too"
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=["cpu", "opencl", "numba"])
+@pytest.mark.parametrize("target", TARGETS[:2], ids=["cpu", "opencl"])
 def test_all_ranks_begin_their_buckets_in_one_order(target: Target) -> None:
     """Whatever the number of samples of a rank: it may change what passes make of its step."""
-    for samples in (1, 2, 5):
+    count = len(_starts(_step(DataParallel(1, True))))
+    for samples in (1, 5):
         plan = _plan(_step(DataParallel(buckets=1, sync_batchnorm=True), samples), target)
         met = [(s.kind, s.number) for s in plan.steps if isinstance(s, Collective)]
         starts = [number for kind, number in met if kind == "start"]
         assert starts == list(range(len(starts)))
         assert all(met.index(("start", n)) < met.index(("wait", n)) for n in starts)
-        assert len(met) == 2 * len(starts) == 2 * len(_starts(_step(DataParallel(1, True))))
+        assert len(met) == 2 * len(starts) == 2 * count
 
 
 def test_stretches_of_launches_end_where_ranks_meet() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from dhc.backends.base import Target
 from dhc.frontend import load_text
+from dhc.runtime.comm.base import Communicator
 from dhc.training.run import Run, open_run
 
 STRIPES = """
@@ -53,7 +54,9 @@ def write_stripes(path: Path, sizes: tuple[int, int, int] = (72, 40, 40)) -> Non
 class OpenStripes(Protocol):
     """Opens a run of the task, after replacing parts of its text."""
 
-    def __call__(self, out: str = "run", **replaced: str) -> Run:
+    def __call__(
+        self, out: str = "run", communicator: Communicator | None = None, **replaced: str
+    ) -> Run:
         """Replaces settings: `epochs="2"` changes the line that says `epochs = ...`."""
 
 
@@ -61,7 +64,7 @@ class OpenStripes(Protocol):
 def open_stripes(tmp_path: Path) -> OpenStripes:
     write_stripes(tmp_path / "stripes.npz")
 
-    def opened(out: str = "run", **replaced: str) -> Run:
+    def opened(out: str = "run", communicator: Communicator | None = None, **replaced: str) -> Run:
         lines = STRIPES.splitlines()
         head = lines[: lines.index("train stripes {") + 1]
         settings = {
@@ -69,6 +72,8 @@ def open_stripes(tmp_path: Path) -> OpenStripes:
         }
         body = [f"    {name} = {value}" for name, value in {**settings, **replaced}.items()]
         text = "\n".join((*head, *body, "}"))
-        return open_run(load_text(text), "stripes", tmp_path, tmp_path / out, Target("cpu"))
+        target, program = Target("cpu", threads=1 if communicator else 0), load_text(text)
+        place = tmp_path / out
+        return open_run(program, "stripes", tmp_path, place, target, communicator=communicator)
 
     return opened

@@ -158,8 +158,8 @@ def _largest_gradient(objective: Objective, sizes: tuple[int, ...], text: str = 
 # Ranks and samples: even shares are rare, and fewer samples than ranks happen.
 CASES = {
     "a mean": [(1, 7), (2, 7), (3, 7), (3, 2), (2, 1)],
-    "a weighted mean": [(3, 7), (3, 2)],
-    "a mean within a mean": [(3, 7), (3, 2)],
+    "a weighted mean": [(3, 2)],
+    "a mean within a mean": [(3, 7)],
     "sums and means as a user writes them": [(3, 7)],
 }
 
@@ -183,7 +183,7 @@ def test_gradients_are_those_of_one_rank(loss: str, ranks: int, size: int) -> No
         ("cpu", 2),
         ("cpu", 3),
         ("opencl", 2),
-        ("cuda", 2),
+        pytest.param("cuda", 2, marks=pytest.mark.slow),
         pytest.param("numba", 2, marks=pytest.mark.slow),
     ],
 )

@@ -121,6 +121,22 @@ MISTAKES = {
         "'dice'",
     ),
     "weights that are not there": ({"weights": '"none.safetensors"'}, "none.safetensors"),
+    "ranks that share in an unknown way": (
+        {"seed": "5\n    distribute { sync_batchnorm = true }"},
+        "does not say how ranks share the work",
+    ),
+    "a way to share that does not work yet": (
+        {"seed": "5\n    distribute { mode = local_sgd() }"},
+        "'distribute.mode = local_sgd()' does not work yet",
+    ),
+    "compression that does not work yet": (
+        {"seed": "5\n    distribute { mode = data_parallel(compress=bf16) }"},
+        "'compress=bf16' does not work yet",
+    ),
+    "buckets of nothing": (
+        {"seed": "5\n    distribute { mode = data_parallel(buckets=0) }"},
+        "'buckets' to be at least 1",
+    ),
     "a setting that does not exist": ({"epoch": "3"}, "did you mean 'epochs'?"),
     "a precision that the target has not": (
         {"precision": "f16"},
