@@ -5,7 +5,7 @@ The examples come from `Operator.samples()`; a new operator needs nothing here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -38,9 +38,6 @@ BACKENDS = {
     "fpga": Target("fpga"),
     "numba": Target("cpu", options={"engine": "numba"}),
 }
-each_backend = pytest.mark.parametrize(
-    "backend", [pytest.param(name, marks=[pytest.mark.gpu] * (name == "gpu")) for name in BACKENDS]
-)
 BATCH = 40  # samples in one graph: few compilations, and failures that are still easy to place
 
 
@@ -218,10 +215,21 @@ def _results(backend: str, first: str) -> dict[str, Array]:
     return program(**arrays)
 
 
-@each_backend
-@each_sample
-def test_backend_agrees_with_numpy(backend: str, name: str) -> None:
-    first = next(batch[0] for batch in _batches() if name in batch)
+def _on_backends() -> Iterator[object]:
+    """Yields backends, samples, and the first sample of the batch that shares their program.
+
+    What shares a program stands together, so that parallel runs seldom make it twice.
+    """
+    for backend in BACKENDS:
+        for names in _batches():
+            marks = [pytest.mark.gpu] if backend == "gpu" else []
+            for name in names:
+                id = f"{name}-{backend}"
+                yield pytest.param(backend, name, names[0], marks=marks, id=id)
+
+
+@pytest.mark.parametrize(("backend", "name", "first"), list(_on_backends()))
+def test_backend_agrees_with_numpy(backend: str, name: str, first: str) -> None:
     result = _results(backend, first)[name.replace("-", "_")]
     type: Tensor = SAMPLES[name].op.infer(*SAMPLES[name].types)
     assert result.dtype == type.dtype.numpy
