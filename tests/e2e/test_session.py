@@ -185,7 +185,7 @@ def test_a_bug_is_explained_and_dumped(
     (folder,) = (tmp_path / "temporary").iterdir()
     assert str(folder) in found.err
     names = sorted(path.name for path in folder.iterdir())
-    assert names[:2] == ["000_program.txt", "001_compose_affine.txt"]
+    assert names[:2] == ["000_program.txt", "001_join_scans.txt"]
     assert names[2:] == ["command.txt", "error.txt", "versions.txt"]
     assert "Traceback" in (folder / "error.txt").read_text()
     assert stat.S_IMODE(folder.stat().st_mode) & 0o077 == 0

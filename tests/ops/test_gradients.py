@@ -265,8 +265,8 @@ def test_enlarging_of_open_sizes(factor: int) -> None:
     sizes = {"N": 1, "H": 3, "W": 2}
     for operator in (
         make("resize", size),
-        make("resize", size, "align_corners", "cubic"),
-        make("resize_nearest", size, "asymmetric", "floor"),
+        make("resize", size, "align_corners", mode="cubic"),
+        make("resize_nearest", size, "asymmetric", rounding="floor"),
     ):
         check_open(operator, [f64(N, 2, H, W)], sizes)
 
