@@ -92,7 +92,7 @@ def test_a_run_is_measured_again_after_its_file_has_changed(
     (out / "report.html").unlink()
     assert set(json.loads(_run("eval", out, "--part", "train", "--json"))["results"]) == {"train"}
     assert set(json.loads((out / "results.json").read_text())) == {"train", "val", "test"}
-    assert "training accuracy" in (out / "report.html").read_text()
+    assert "<h3>Training<small>48 samples" in (out / "report.html").read_text()
 
 
 def test_what_people_declare_completes_the_indicators(experiment: Path, tmp_path: Path) -> None:
