@@ -190,8 +190,10 @@ def _differences(operator: Operator, arrays: list[Array], position: int, up: Arr
 
 
 def _batches() -> list[list[str]]:
-    names = list(SAMPLES)
-    return [names[i : i + BATCH] for i in range(0, len(names), BATCH)]
+    """The first samples of all operators, then what further samples there are."""
+    firsts = [name for name in SAMPLES if name.endswith("-0")]
+    others = [name for name in SAMPLES if not name.endswith("-0")]
+    return [names[i : i + BATCH] for names in (firsts, others) for i in range(0, len(names), BATCH)]
 
 
 def _inputs(name: str) -> list[Node]:
@@ -218,11 +220,14 @@ def _results(backend: str, first: str) -> dict[str, Array]:
 def _on_backends() -> Iterator[object]:
     """Yields backends, samples, and the first sample of the batch that shares their program.
 
-    What shares a program stands together, so that parallel runs seldom make it twice.
+    What shares a program stands together, so that parallel runs seldom make it twice. Numba takes
+    long to compile, so that further samples of an operator are slow tests there.
     """
     for backend in BACKENDS:
         for names in _batches():
             marks = [pytest.mark.gpu] if backend == "gpu" else []
+            if backend == "numba" and not names[0].endswith("-0"):
+                marks.append(pytest.mark.slow)
             for name in names:
                 id = f"{name}-{backend}"
                 yield pytest.param(backend, name, names[0], marks=marks, id=id)

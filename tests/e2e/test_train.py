@@ -161,7 +161,7 @@ def test_a_run_is_not_written_over(experiment: Path, tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="signals are those of POSIX")
 def test_an_interrupted_run_goes_on(experiment: Path, tmp_path: Path) -> None:
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    long = ("--set", "spots.epochs=400")
+    long = ("--set", "spots.epochs=100")
     command = [*DHC, "train", str(experiment), *long, "--out"]
     process = subprocess.Popen([*command, str(stopped)], stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
