@@ -41,10 +41,11 @@ def escape(text: str) -> Markup:
     """Returns text as markup; markup as it is. Characters that no page may hold are replaced."""
     if isinstance(text, Markup):
         return text
-    plain = "".join(
-        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
-    return Markup(html.escape(plain, quote=True))
+    if not text.isprintable():
+        text = "".join(
+            c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
+        )
+    return Markup(html.escape(text, quote=True))
 
 
 def _attribute(key: str, value: Attribute) -> str:
