@@ -24,7 +24,7 @@ from dhc.ir.types import DType
 
 PLACES = 16  # of a transformed tile
 LEAST_TILES = 128  # for which it pays to transform the weights in every call
-MOST_SCRATCH = 1 << 20  # bytes that stay near a core
+MOST_SCRATCH = 3 << 19  # bytes that stay near a core
 
 
 @dataclass(frozen=True)
