@@ -39,6 +39,7 @@ class Target:
         threads: Workers on the CPU; 0 means one for each core.
         precision: `f32`; `f32x3` or `bf16`, see `dhc.passes.narrow_products`; or `f64` on the
             reference backend.
+        memory: Bytes that intermediate results may take; 0 for as many as they need.
         options: Further settings that only this backend knows.
     """
 
@@ -46,6 +47,7 @@ class Target:
     threads: int = 0
     precision: str = "f32"
     options: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    memory: int = 0
 
 
 @dataclass(frozen=True)
@@ -219,6 +221,11 @@ class StagedBackend(ABC):
         log.debug("Its intermediate results need %d bytes.", plan.arena_bytes)
         log.debug("Its generated text has %d characters.", sum(map(len, source.files.values())))
         return Lowered(prepare, fused, plan, source)
+
+    def measure(self, graph: Graph) -> int:
+        """Returns how many bytes the intermediate results of a graph need."""
+        _, main = split_prepare(run_passes(graph, self.passes()))
+        return self.plan(run_passes(main, self.fusion())).arena_bytes
 
     def compile(self, graph: Graph, hooks: Sequence[Hook] = ()) -> Compiled:
         lowered = self.lower(graph, hooks)

@@ -25,6 +25,7 @@ def entry_name(graph_text: str, target: Target, backend: Backend) -> str:
         target.backend,
         str(target.threads),
         target.precision,
+        str(target.memory),
         repr(options),
         graph_text,
     )

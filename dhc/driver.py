@@ -27,6 +27,7 @@ from dhc.passes.join_scans import JoinScans
 from dhc.passes.legalise import Legalise
 from dhc.passes.manager import Hook, Pass, StartRecord, notify, run_passes
 from dhc.passes.narrow_products import RoundProducts, SplitProducts
+from dhc.passes.recompute import Recompute
 from dhc.passes.sink_scaling import SinkScaling
 from dhc.runtime.cache import default_cache
 from dhc.runtime.comm.base import Exchange
@@ -55,6 +56,17 @@ MAX_ELEMENTS = 1 << 40  # of one tensor
 def passes_for(precision: str) -> tuple[Pass, ...]:
     """Returns the passes that all backends share, for a precision."""
     return (*COMMON_PASSES, *PRECISION_PASSES.get(precision, ()))
+
+
+def _passes(target: Target, backend: Backend) -> tuple[Pass, ...]:
+    """All passes before the backend's own, also those that need to know the backend."""
+    passes = passes_for(target.precision)
+    if not target.memory:
+        return passes
+    if not isinstance(backend, StagedBackend):
+        text = f"The backend '{backend.name}' places no intermediate results, so it limits none."
+        raise DhcError(Diagnostic("memory", text, hints=("leave the limit of memory out",)))
+    return (*passes, Legalise(), Recompute(target.memory, backend.measure))
 
 
 def compile_graph(
@@ -98,7 +110,7 @@ def compile_graph(
         compiled = None if hooks or wants_fresh() else _cached(static, chosen, backend)
         if compiled is None:
             make = _compile_foreign if foreign else _compile
-            compiled = make(static, backend, watching, chosen.precision)
+            compiled = make(static, backend, watching, _passes(chosen, backend))
             _keep(static, chosen, backend, compiled)
         if exchange is not None and isinstance(compiled.executable, Connecting):
             compiled.executable.connect(exchange)
@@ -168,13 +180,13 @@ def verify_accesses(graph: Graph) -> None:
 
 
 def _compile_foreign(
-    graph: Graph, backend: Backend, hooks: Sequence[Hook], precision: str = "f32"
+    graph: Graph, backend: Backend, hooks: Sequence[Hook], passes: Sequence[Pass] = COMMON_PASSES
 ) -> Compiled:
     """Compiles what no front end has checked: if anything goes wrong, the program is to blame."""
     try:
         if isinstance(backend, StagedBackend):
             verify_accesses(graph)
-        return _compile(graph, backend, hooks, precision)
+        return _compile(graph, backend, hooks, passes)
     except DhcError:
         raise
     except Exception as error:
@@ -185,10 +197,10 @@ def _compile_foreign(
 
 
 def _compile(
-    graph: Graph, backend: Backend, hooks: Sequence[Hook], precision: str = "f32"
+    graph: Graph, backend: Backend, hooks: Sequence[Hook], passes: Sequence[Pass] = COMMON_PASSES
 ) -> Compiled:
     start = time.perf_counter()
-    compiled = backend.compile(run_passes(graph, passes_for(precision), hooks), hooks)
+    compiled = backend.compile(run_passes(graph, passes, hooks), hooks)
     text = "Compiling '%s' for %s took %.2f s."
     log.info(text, graph.name, backend.name, time.perf_counter() - start)
     return compiled
