@@ -221,7 +221,7 @@ def train(
     name: Annotated[str, typer.Argument(help="A train of it; may be left out if only one.")] = "",
     out: Annotated[Path | None, typer.Option(help="The run's folder; else runs/NAME.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run there.")] = False,
-    target: TargetName = "cpu",
+    target: TargetName = "",
     set: Annotated[
         list[str] | None, typer.Option("--set", help="Override a setting: NAME.epochs=3.")
     ] = None,

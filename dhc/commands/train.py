@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dhc.api import Source, load
 from dhc.backends.base import Target
-from dhc.commands.entries import choose_target
 from dhc.commands.kpi import print_indicators
 from dhc.commands.report import print_json, print_table
 from dhc.commands.session import explain_failure
@@ -20,7 +19,7 @@ from dhc.runtime.comm.mpi import open_communicator, require_alone
 from dhc.runtime.reporting.files import REPORT
 from dhc.runtime.reporting.progress import ShowProgress
 from dhc.training.evaluate import Evaluation, evaluate
-from dhc.training.session import choose_train, keep_results, reopen, train
+from dhc.training.session import choose_train, keep_results, reopen, target_of, train
 
 INTERRUPTED = 128  # plus the signal, as shells say it
 
@@ -80,15 +79,19 @@ class _Chosen:
 
     source: Source
     name: str
-    target: Target
+    target: str | Target
     settings: Mapping[str, str]
 
 
 def _choose(file: Path, name: str, options: TrainOptions) -> _Chosen:
     source = load(file)
     name = choose_train(source, name)
-    target = choose_target(source, options.target, options.threads)
-    return _Chosen(source, name, target, _settings(options.settings, name))
+    settings = _settings(options.settings, name)
+    target: str | Target = options.target
+    if options.threads:
+        chosen = target_of(source, name, settings, options.target)
+        target = replace(chosen, threads=options.threads)
+    return _Chosen(source, name, target, settings)
 
 
 def _explain(error: BaseException) -> int:

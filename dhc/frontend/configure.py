@@ -125,7 +125,10 @@ class Configurator(Applier):
                 if _takes_references(parameter):
                     return Reference(expression.text)
                 self._check_word(parameter, expression)
-        return self.evaluate(expression, scope)
+        value = self.evaluate(expression, scope)
+        if isinstance(value, ConfigurationValue) and value.definition.kind == "target":
+            return Reference(value.definition.name.text)
+        return value
 
     def _check_word(self, parameter: Parameter, expression: ast.Name) -> None:
         choices = choices_of(parameter.annotation)

@@ -14,7 +14,10 @@ from dhc.frontend import ast
 from dhc.source import SourceFile, Span
 
 LANGUAGE_VERSION = 1
-UNITS = ("%", "deg", "px", "um", "mm", "cm", "us", "ms", "s", "Hz", "kHz", "MHz", "GHz")
+UNITS = (
+    "%", "deg", "px", "um", "mm", "cm", "us", "ms", "s", "Hz", "kHz", "MHz", "GHz",
+    "kB", "MB", "GB",
+)  # fmt: skip
 RESERVED = frozenset(
     (
         "let", "fn", "if", "then", "else", "for", "in", "repeat", "oneof", "scan", "and", "or",

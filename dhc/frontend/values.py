@@ -206,6 +206,9 @@ UNITS: dict[str, tuple[str, float]] = {
     "kHz": ("Hz", 1e3),
     "MHz": ("Hz", 1e6),
     "GHz": ("Hz", 1e9),
+    "kB": ("B", 1e3),
+    "MB": ("B", 1e6),
+    "GB": ("B", 1e9),
 }
 
 

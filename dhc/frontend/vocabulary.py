@@ -235,6 +235,7 @@ TRAIN: dict[str, object] = {
     "penalty": Record | tuple[Record, ...],
     "constraint": Record | tuple[Record, ...],
     "checkpoint": int,
+    "memory": Quantity | int,
     "target": str | Reference,
     "distribute": {
         "mode": Record,

@@ -117,11 +117,13 @@ class TrainingJob:
         self.val = self.part("val") if self.dataset.parts.get("val") else None
         self.built = build(source, settings, self.train.types())
         group = settings.batch * settings.accumulate
-        self._sampler = Sampler(len(self.train), group, settings.seed)
+        classes = _classes(self.train, settings)
+        self._sampler = Sampler(len(self.train), group, settings.seed, classes=classes)
         self._workers = settings.data.workers or min(4, self.ranks.cores())
         graph, start = self.built.step.graph, self._start(folder, runs)
         own = self.ranks.target(_narrowed(target, settings))
-        self._step = compile_graph(graph, own, parameters=start, exchange=self.ranks.exchange)
+        bounded = replace(own, memory=settings.memory)
+        self._step = compile_graph(graph, bounded, parameters=start, exchange=self.ranks.exchange)
         self._check = compile_graph(self.built.check, own)
 
     # ---- what the trainer asks for ---------------------------------------------------------------
@@ -257,6 +259,7 @@ class TrainingJob:
         settings = self.settings
         own = f"{settings.seed} {settings.batch} {settings.accumulate} {settings.schedule}"
         own += f" {settings.average}" if settings.average else ""
+        own += " balanced" if settings.data.balance else ""
         return hashlib.sha256("\n".join((text, names, own)).encode()).hexdigest()
 
     # ---- parts -----------------------------------------------------------------------------------
@@ -310,6 +313,14 @@ class TrainingJob:
             else:
                 values[label] = batch[label]
         return values
+
+
+def _classes(samples: Samples, settings: TrainSettings) -> tuple[int, ...]:
+    """What is balanced: the class of each sample, or nothing."""
+    try:
+        return samples.classes() if settings.data.balance else ()
+    except DhcError as problem:
+        raise problem.at(settings.data.span) from None
 
 
 def _narrowed(target: Target, settings: TrainSettings) -> Target:

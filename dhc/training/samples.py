@@ -21,6 +21,7 @@ from dhc.runtime.data.dataset import DataSet, Kind, Sample
 from dhc.runtime.data.loader import load_batches
 from dhc.runtime.program import Program
 
+AGAIN = 1 << 16  # epochs between the random draws of a sample and those when it comes again
 IDENTITY = "sample"  # the field of a batch that holds the numbers of its samples
 Batches = Generator[dict[str, Array], None, None]
 _PICTURES: tuple[Kind, ...] = ("image", "mask")
@@ -89,14 +90,36 @@ class Samples:
         """Yields batches of samples; `IDENTITY` holds u32 numbers that stay with them.
 
         Args:
-            plan: The places of the samples of each batch.
+            plan: The places of the samples of each batch. A place beyond the last one means a
+                sample again, with other random draws.
             epoch: Counts for random stages.
             workers: Threads that prepare samples.
         """
-        made = load_batches(plan, lambda index: self._timed(index, epoch), workers)
+        count = len(self)
+
+        def prepare(place: int) -> dict[str, Array]:
+            again, index = divmod(place, count)
+            return self._timed(index, epoch + again * AGAIN)
+
+        made = load_batches(plan, prepare, workers)
         for own, batch in zip(plan, made, strict=True):
-            names = [self._numbers[self.samples[int(k)].name] for k in own]
-            yield {**batch, IDENTITY: np.array(names, np.uint32)}
+            names = [
+                self._numbers[self.samples[int(k) % count].name] + int(k) // count for k in own
+            ]
+            yield {**batch, IDENTITY: np.array(names, np.uint64).astype(np.uint32)}
+
+    def classes(self) -> tuple[int, ...]:
+        """Returns the class of each sample.
+
+        Raises:
+            DhcError: if samples have no label, or several.
+        """
+        labels = [sample.values.get("label") for sample in self.samples]
+        found = tuple(label for label in labels if isinstance(label, int))
+        if len(found) < len(labels):
+            text = "Only data with one label for each sample can be balanced."
+            raise DhcError(Diagnostic("data", text))
+        return found
 
     def _timed(self, index: int, epoch: int) -> dict[str, Array]:
         began = perf_counter()

@@ -34,6 +34,7 @@ from dhc.runtime.reporting.records import EpochRecord, Observer
 from dhc.runtime.reporting.report.observer import Report
 from dhc.runtime.reporting.report.page import write_report
 from dhc.runtime.trainer import BEST, LAST
+from dhc.targets import make_backend
 from dhc.training.account import Account
 from dhc.training.describe import Beginning, describe_run
 from dhc.training.evaluate import Evaluation, evaluate
@@ -71,7 +72,7 @@ def train(
     source: Source,
     name: str = "",
     out: str | Path | None = None,
-    target: str | Target = "cpu",
+    target: str | Target = "",
     resume: bool = False,
     settings: Mapping[str, str] | None = None,
     observers: Sequence[Observer] = (),
@@ -84,7 +85,7 @@ def train(
         name: Of the train block; may be left out if there is only one. A train with whose weights
             it begins runs first, beside it, unless it has a finished run there.
         out: The folder of the run; `runs/NAME` if not given.
-        target: What steps are compiled for.
+        target: What steps are compiled for; what the block says, else the processor, if not given.
         resume: Whether to go on where the last checkpoint of that folder was written.
         settings: Expressions that replace settings of the block, such as `{"epochs": "3"}`.
         observers: Who else is told of steps and epochs, on rank 0.
@@ -103,9 +104,10 @@ def train(
     name = together(ranks, lambda: choose_train(source, name))
     together(ranks, lambda: _refuse_folds(source, name))
     folder = Path(out) if out is not None else Path("runs") / name
-    chosen = target if isinstance(target, Target) else Target(target)
+    chosen = together(ranks, lambda: _chosen(source, name, given, target))
     if not resume:
-        unfinished = _train_earlier(source, name, folder, chosen, given, observers, ranks)
+        request = _Request(source, folder, target, observers, ranks)
+        unfinished = _train_earlier(request, name, given)
         if unfinished is not None:
             return unfinished
     began = perf_counter()
@@ -191,12 +193,38 @@ def reopen(folder: str | Path) -> Run:
     source = load(path / PROGRAM / found.file)
     data = Source(source.program, found.data)
     settings = dict(each.split("=", 1) for each in found.settings)
-    target = Target(found.target)
+    said = target_of(data, found.train, settings)
+    target = said if said.backend == found.target else Target(found.target)
     run = _open(data, found.train, path, target, settings, begins=False, fold=found.fold)
     if not (path / BEST).exists():
         raise DhcError(Diagnostic("run", f"The run '{path}' has finished no epoch yet."))
     run.job.restore(read_checkpoint(path / BEST).arrays)
     return run
+
+
+def target_of(
+    source: Source, name: str, settings: Mapping[str, str] | None = None, given: str = ""
+) -> Target:
+    """Returns what a train is compiled for: what is given, what its block says, or the processor.
+
+    A name is that of a target of the file first, else of a backend.
+
+    Raises:
+        DhcError: if the block names something else.
+    """
+    program = source.program.with_settings(name, settings) if settings else source.program
+    own = train_settings(program, name)
+    chosen = given or own.target or "cpu"
+    target = source.target(chosen) if chosen in source.targets else Target(chosen)
+    try:
+        make_backend(target)
+    except DhcError as problem:
+        raise (problem if given else problem.at(own.configured.places["target"])) from None
+    return target
+
+
+def _chosen(source: Source, name: str, settings: Mapping[str, str], given: str | Target) -> Target:
+    return given if isinstance(given, Target) else target_of(source, name, settings, given)
 
 
 def choose_train(source: Source, name: str) -> str:
@@ -219,28 +247,43 @@ def choose_train(source: Source, name: str) -> str:
     raise DhcError(Diagnostic("unknown-name", f"There is no train '{name}'.", hints=(hint,)))
 
 
-def _train_earlier(
-    source: Source,
-    name: str,
-    folder: Path,
-    target: Target,
-    settings: Mapping[str, str],
-    observers: Sequence[Observer],
-    ranks: Communicator,
-) -> Trained | None:
+@dataclass(frozen=True)
+class _Request:
+    """What is asked for, for this train and those before it.
+
+    Attributes:
+        source: The file.
+        folder: Where this train leaves its files; the others lie beside it.
+        target: As given.
+        observers: Who is told, on rank 0.
+        ranks: All of them.
+    """
+
+    source: Source
+    folder: Path
+    target: str | Target
+    observers: Sequence[Observer]
+    ranks: Communicator
+
+    def open(self, name: str, folder: Path, settings: Mapping[str, str]) -> Run:
+        """Builds a run that does not begin, to see whether all is right with it."""
+        target = _chosen(self.source, name, settings, self.target)
+        return _open(self.source, name, folder, target, settings, False, communicator=self.ranks)
+
+
+def _train_earlier(request: _Request, name: str, settings: Mapping[str, str]) -> Trained | None:
     """Trains the stage with whose weights a train begins; returns it only if it was interrupted.
 
     Raises:
         DhcError: if anything in this train is wrong, before another one begins; or if the stage has
             a run that another program made.
     """
+    source, ranks = request.source, request.ranks
     earlier = together(ranks, lambda: _stages(source, name, settings))
     if not earlier:
         return None
-    stage, place = earlier[0], folder.parent / earlier[0]
-    own = together(
-        ranks, lambda: _open(source, stage, place, target, {}, False, communicator=ranks)
-    )
+    stage, place = earlier[0], request.folder.parent / earlier[0]
+    own = together(ranks, lambda: request.open(stage, place, {}))
     there = [(place / RESULTS).exists(), (place / LAST).exists()]
     finished, begun = share_json(ranks, there)
     if finished:
@@ -248,11 +291,10 @@ def _train_earlier(
         return None
 
     def check() -> None:
-        run = _open(source, name, folder, target, settings, False, communicator=ranks)
-        run.check_folder(resume=False)
+        request.open(name, request.folder, settings).check_folder(resume=False)
 
     first_alone(ranks, check)
-    done = train(source, stage, place, target, begun, None, observers, ranks)
+    done = train(source, stage, place, request.target, begun, None, request.observers, ranks)
     return done if done.signal else None
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from dhc.errors import ArgumentError, DhcError, Diagnostic, did_you_mean
 from dhc.frontend import Configured, Program
-from dhc.frontend.values import DefinitionValue, Instance, Record, Reference, Value, Word
+from dhc.frontend.values import DefinitionValue, Instance, Quantity, Record, Reference, Value, Word
 from dhc.metrics import INTERVALS, METRICS, Bootstrap, Metric
 from dhc.recipe.average import AVERAGES, Ema
 from dhc.recipe.clip import CLIPS, ClipNorm, ClipValue
@@ -44,12 +44,16 @@ class Measured:
 
 @dataclass(frozen=True)
 class Data:
-    """Where samples come from, and the pipeline of each part, by name."""
+    """Where samples come from, and the pipeline of each part, by name.
+
+    `balance` is for as many samples of each class in training.
+    """
 
     path: str
     pipelines: Mapping[str, str]
     workers: int
     span: Span
+    balance: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,8 @@ class TrainSettings:
     init: Taken | None
     rename: tuple[Pair, ...]
     stop: Stop
+    target: str
+    memory: int
 
     @property
     def begins_with(self) -> str:
@@ -115,7 +121,6 @@ def train_settings(program: Program, name: str) -> TrainSettings:
     """
     found = program.train(name)
     values = found.values
-    _refuse_later(found)
     if {"weights", "init"} <= found.places.keys():
         text = "A train begins with 'weights' or with 'init', not with both."
         raise DhcError(Diagnostic("arguments", text, found.places["init"], "here"))
@@ -147,6 +152,8 @@ def train_settings(program: Program, name: str) -> TrainSettings:
         constraints=_all(found, "constraint", CONSTRAINTS, "a constraint"),
         parallel=parallel_of(found),
         freeze=_texts(values.get("freeze", ())),
+        target=_target(values.get("target")),
+        memory=_bytes(found),
         weights=taken(values.get("weights")),
         init=taken(values.get("init")),
         rename=_pairs(found),
@@ -186,27 +193,11 @@ def by_name(
 
 # ---- parts -----------------------------------------------------------------------------------
 
-_LATER = ("target",)
-
-
-def _refuse_later(found: Configured) -> None:
-    """Refuses settings that nothing reads yet, so that none is silently without effect."""
-    problems = []
-    for name, span in found.places.items():
-        if name in _LATER:
-            text = f"'{name}' does not work yet."
-            problems.append(Diagnostic("not-yet", text, span, "here", hints=("leave it out",)))
-    if problems:
-        raise DhcError(problems)
-
 
 def _data(value: Value, found: Configured) -> Data:
     if not isinstance(value, Record) or value.name != "dataset":
         text = 'Data are given as dataset("PATH", train=PIPELINE).'
         raise DhcError(Diagnostic("type", text, found.places["data"]))
-    if value.get("balance"):
-        text, hint = "'balance' does not work yet.", "weigh classes in the loss"
-        raise DhcError(Diagnostic("not-yet", text, value.span, "here", hints=(hint,)))
     pipelines = {}
     for part in ("train", "val", "test"):
         pipeline = value.get(part)
@@ -221,7 +212,7 @@ def _data(value: Value, found: Configured) -> Data:
     path, workers = value.get("path"), value.get("workers")
     assert isinstance(path, str)
     assert isinstance(workers, int)
-    return Data(path, pipelines, workers, value.span)
+    return Data(path, pipelines, workers, value.span, bool(value.get("balance")))
 
 
 def _optimizer(record: Record) -> Optimizer:
@@ -336,6 +327,20 @@ def _whole(found: Configured, name: str, default: int, least: int = 1) -> int:
         text = f"'{name}' must be at least {least}, not {value}."
         raise DhcError(Diagnostic("arguments", text, found.places[name], "here"))
     return value
+
+
+def _target(value: Value) -> str:
+    return value.path if isinstance(value, Reference) else _text(value)
+
+
+def _bytes(found: Configured) -> int:
+    """A size of memory, such as 2GB; 0 if there is none."""
+    value = found.values.get("memory", 0)
+    number = value.value if isinstance(value, Quantity) and value.unit == "B" else value
+    if not isinstance(number, (int, float)) or ("memory" in found.places and number < 1):
+        text, hint = "'memory' is a size of memory above 0.", "write memory = 2GB"
+        raise DhcError(Diagnostic("arguments", text, found.places["memory"], "here", hints=(hint,)))
+    return int(number)
 
 
 def _text(value: Value) -> str:

@@ -25,6 +25,8 @@ class Sampler:
         seed: Decides every order.
         shuffle: Whether the order changes from epoch to epoch.
         drop_last: Whether a last batch that is too short is left out; the only one never is.
+        classes: The class of each sample, for epochs with as many samples of each class; empty for
+            epochs with each sample once.
 
     Raises:
         ValueError: if there are no samples, or batches of none.
@@ -35,6 +37,7 @@ class Sampler:
     seed: int = 0
     shuffle: bool = True
     drop_last: bool = False
+    classes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.count < 1 or self.batch < 1:
@@ -49,14 +52,39 @@ class Sampler:
     def order(self, epoch: int) -> Array:
         """Returns all sample numbers in the order of an epoch.
 
-        It sorts raw bits, because numpy promises those to stay the same in all its versions, and
-        promises nothing of its permutations.
+        Where classes are balanced, a sample that comes again has the number of samples added to its
+        own for every time before.
         """
         if not self.shuffle:
             return np.arange(self.count)
-        digest = hashlib.sha256(f"order {self.seed} {epoch}".encode()).digest()
+        if not self.classes:
+            return self._shuffled(np.arange(self.count), f"order {self.seed} {epoch}")
+        return self._shuffled(self._balanced(epoch), f"order {self.seed} {epoch}")
+
+    def _balanced(self, epoch: int) -> Array:
+        """As many samples of each class as can be, all of a class before one comes again."""
+        owners = np.asarray(self.classes)
+        known = np.unique(owners)
+        turns = np.roll(np.arange(len(known)), epoch)  # whose share is one larger
+        found = []
+        for turn, each in zip(turns, known, strict=True):
+            wanted = self.count // len(known) + (turn < self.count % len(known))
+            own = np.flatnonzero(owners == each)
+            for again in range(-(-wanted // len(own))):
+                name = f"class {self.seed} {epoch} {each} {again}"
+                found.append(self._shuffled(own, name)[:wanted] + again * self.count)
+                wanted -= len(own)
+        return np.concatenate(found)
+
+    def _shuffled(self, numbers: Array, name: str) -> Array:
+        """The numbers in another order.
+
+        It sorts raw bits, because numpy promises those to stay the same in all its versions, and
+        promises nothing of its permutations.
+        """
+        digest = hashlib.sha256(name.encode()).digest()
         philox = np.random.Philox(key=int.from_bytes(digest[:16], "little"))
-        return np.argsort(philox.random_raw(self.count), kind="stable")
+        return numbers[np.argsort(philox.random_raw(len(numbers)), kind="stable")]
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Array]:
         """Yields the batches of an epoch from number `first` on, counted from 0."""

@@ -87,3 +87,37 @@ def test_ranks_share_a_batch_without_gaps_or_duplicates(count: int, ranks: int) 
     assert list(np.concatenate(parts)) == list(batch)
     sizes = [len(part) for part in parts]
     assert max(sizes) - min(sizes) <= 1
+
+
+# ---- balanced classes ------------------------------------------------------------------------
+
+CLASSES = (0,) * 20 + (4,) * 6 + (7,) * 3
+BALANCED = Sampler(29, 8, seed=3, classes=CLASSES)
+
+
+def _counts(order: np.ndarray) -> list[int]:
+    return [sum(CLASSES[k % 29] == each for k in order) for each in (0, 4, 7)]
+
+
+def test_balanced_epochs_have_as_many_of_each_class() -> None:
+    counts = [_counts(BALANCED.order(epoch)) for epoch in range(3)]
+    assert all(sum(each) == 29 and max(each) - min(each) <= 1 for each in counts)
+    assert np.sum(counts, axis=0).tolist() == [29, 29, 29]
+
+
+def test_a_class_is_used_up_before_a_sample_comes_again() -> None:
+    order = BALANCED.order(0)
+    for first, own in ((20, 6), (26, 3)):
+        times = [np.sum(order % 29 == k) for k in range(first, first + own)]
+        assert max(times) - min(times) <= 1
+    assert np.all(np.unique(order, return_counts=True)[1] == 1)  # each time has its own number
+    large = order[order % 29 < 20]
+    assert len(np.unique(large)) == len(large)
+
+
+def test_balanced_orders_follow_from_seed_and_epoch() -> None:
+    again = Sampler(29, 8, seed=3, classes=CLASSES)
+    np.testing.assert_array_equal(BALANCED.order(5), again.order(5))
+    assert not np.array_equal(BALANCED.order(5), BALANCED.order(6))
+    rest = list(BALANCED.epoch(5, first=2))
+    np.testing.assert_array_equal(np.concatenate(rest), BALANCED.order(5)[16:])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -97,12 +97,15 @@ def test_workers_do_not_change_the_weights(open_stripes: OpenStripes, workers: i
 
 RECIPES: dict[str, dict[str, str]] = {
     "plain": {},
+    "balanced": {
+        "data": 'dataset("stripes.npz", train=varied, val=plain, test=plain, balance=true)',
+    },
     "averaged in groups": {"accumulate": "2", "batch": "8", "average": "ema(0.9)"},
 }
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize("step", [3, 5, 9])
+@pytest.mark.parametrize("step", [3, 9])
 def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(
     open_stripes: OpenStripes, step: int, recipe: str
 ) -> None:
@@ -217,3 +220,19 @@ def test_averages_are_what_is_measured_and_written(open_stripes: OpenStripes) ->
     plain = open_stripes("plain", epochs="2")
     plain.train()
     assert _same({p: arrays[p] for p in used}, {p: plain.job.arrays()[p] for p in used})
+
+
+def test_a_sample_that_comes_again_is_varied_anew(open_stripes: OpenStripes) -> None:
+    run = open_stripes()
+    batches = run.job.train.load([np.array([3, 3 + len(run.job.train)])], 0, 0)
+    first, again = next(iter(batches))["image"]
+    assert not np.array_equal(first, again)
+    assert np.array_equal(first, run.job.train.prepare(3, 0)["image"])
+
+
+def test_only_labels_can_be_balanced(open_stripes: OpenStripes) -> None:
+    run = open_stripes()
+    unlabelled = [replace(sample, values={}) for sample in run.job.train.samples]
+    run.job.train.samples = unlabelled
+    with pytest.raises(DhcError, match="one label for each sample"):
+        run.job.train.classes()

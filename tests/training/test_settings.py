@@ -71,10 +71,8 @@ MISTAKES = {
         {"data": 'dataset("strips.npz")'},
         "did you mean 'stripes.npz'?",
     ),
-    "balance, which does not exist yet": (
-        {"data": 'dataset("stripes.npz", balance=true)'},
-        "'balance' does not work yet",
-    ),
+    "memory of another kind": ({"memory": "2mm"}, "write memory = 2GB"),
+    "no memory": ({"memory": "0"}, "above 0"),
     "a phantom that does not exist": (
         {"data": 'dataset("phantom:lung_nodule")'},
         "did you mean 'phantom:lung_nodules'?",

@@ -10,12 +10,14 @@ import pytest
 from safetensors.numpy import save_file
 
 from dhc.api import load
+from dhc.backends.base import Target
 from dhc.errors import DhcError
 from dhc.ir.graph import Array
 from dhc.runtime.reporting.records import EpochRecord, RunPlan, StepRecord
+from dhc.training.evaluate import evaluate
 from dhc.training.folder import WEIGHTS
 from dhc.training.run import Run
-from dhc.training.session import train
+from dhc.training.session import reopen, target_of, train
 from dhc.training.start import network_weights, renamed
 from tests.training.conftest import STRIPES, write_stripes
 
@@ -229,3 +231,31 @@ def test_stages_do_not_go_round(staged: Path, tmp_path: Path) -> None:
     staged.write_text(text)
     with pytest.raises(DhcError, match="own weights: fine <- stripes <- fine"):
         train(load(staged), "fine", tmp_path / "fine")
+
+
+# ---- targets ---------------------------------------------------------------------------------
+
+TARGET = "target wide { backend = reference precision = f64 }\n"
+
+
+def test_a_block_says_its_target(staged: Path) -> None:
+    staged.write_text(TARGET + staged.read_text().replace("seed = 5", "seed = 5 target = wide", 1))
+    source = load(staged)
+    assert target_of(source, "stripes") == Target("reference", precision="f64")
+    assert target_of(source, "stripes", given="opencl").backend == "opencl"
+    assert target_of(source, "stripes", {"target": '"cpu"'}).backend == "cpu"
+    assert target_of(source, "fine").backend == "cpu"
+
+
+def test_a_target_that_does_not_exist_has_a_place(staged: Path) -> None:
+    staged.write_text(staged.read_text().replace("seed = 5", "seed = 5 target = wide", 1))
+    with pytest.raises(DhcError, match="no backend 'wide'") as raised:
+        target_of(load(staged), "stripes")
+    assert raised.value.diagnostics[0].span is not None
+
+
+def test_a_run_on_its_own_target_is_opened_again(staged: Path, tmp_path: Path) -> None:
+    staged.write_text(TARGET + staged.read_text().replace("seed = 5", "seed = 5 target = wide", 1))
+    done = train(load(staged), "stripes", tmp_path / "run")
+    again = reopen(tmp_path / "run")
+    assert evaluate(again.job, "val").loss == done.results["val"].loss
