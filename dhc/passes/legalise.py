@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dhc.ir.graph import Graph, Node, Op
+from dhc.errors import DhcError, Diagnostic
+from dhc.ir.graph import Graph, Node, Op, topological
 from dhc.ir.rewrite import rebuild, transform
 from dhc.ops.base import Composite
+from dhc.ops.scan import Scan
 from dhc.passes.manager import Pass
+
+MAX_NODES = 200_000  # of all steps of one loop
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,21 @@ class Legalise(Pass):
 
     name: ClassVar[str] = "legalise"
     claimed: frozenset[type[Op]] = frozenset()
+
+    def requires(self, graph: Graph) -> None:
+        """Refuses loops that would make a program of a size which no compiler gets through.
+
+        Raises:
+            DhcError: naming the loop, with the number of its steps.
+        """
+        if Scan in self.claimed:
+            return
+        for node in topological(graph.roots):
+            if isinstance(node.op, Scan) and _unrolled(node.op) > MAX_NODES:
+                text = f"This loop has {node.op.length} steps, too many for one program."
+                hint = "cut the sequences into parts, or use the target 'reference', which loops"
+                span = graph.origin(node).span
+                raise DhcError(Diagnostic("limit", text, span, hints=(hint,)))
 
     def __call__(self, graph: Graph) -> Graph:
         while any(self._expands(node) for node in _nodes(graph)):
@@ -36,7 +55,12 @@ class Legalise(Pass):
         return rebuild(node, inputs)
 
 
-def _nodes(graph: Graph) -> list[Node]:
-    from dhc.ir.graph import topological
+def _unrolled(scan: Scan) -> int:
+    """How many operators all steps of a loop have, those of loops inside of it included."""
+    inner = (node.op for node in topological(scan.body.roots))
+    step = sum(_unrolled(op) if isinstance(op, Scan) else 1 for op in inner)
+    return step * len(scan.steps())
 
+
+def _nodes(graph: Graph) -> list[Node]:
     return list(topological(graph.roots))

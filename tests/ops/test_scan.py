@@ -187,3 +187,12 @@ def test_what_cannot_be_trained_inside_of_a_loop_says_so(layer: str) -> None:
     graph = load_text(text).model("M").graph
     with pytest.raises(DhcError, match="cannot be trained inside of a scan"):
         TrainMode(graph.inputs[0].type.shape[0])(graph)
+
+
+def test_a_loop_that_is_too_long_for_one_program_says_so() -> None:
+    graph = load_text(NESTED).model("M").graph
+    with pytest.raises(DhcError, match="This loop has 400 steps") as found:
+        compile_graph(graph, "cpu", {"N": 1, "T": 400})(x=np.zeros((1, 400, 3), np.float32))
+    [diagnostic] = found.value.diagnostics
+    assert diagnostic.span is not None
+    assert diagnostic.span.text.startswith("scan step in x")
