@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from itertools import pairwise
@@ -16,7 +16,7 @@ from dhc.backends.base import Target
 from dhc.driver import compile_graph
 from dhc.frontend import Entry, Program, load, load_text
 from dhc.frontend.format import format_text
-from dhc.ir.graph import Array, Graph, Input
+from dhc.ir.graph import Array, Graph, input_label
 from dhc.ir.text import graph_digest
 from dhc.passes.bind_sizes import bind_sizes
 
@@ -148,6 +148,35 @@ def textures(width: int, classes: int) -> int:
     return unit(3, width) + blocks + 4 * width * classes + classes
 
 
+def transformer_layer(size: int, hidden: int, attentions: int) -> int:
+    """Attentions of four projections each, two dense layers, and a normalisation after each."""
+    dense = (size + 1) * hidden + (hidden + 1) * size
+    return attentions * 4 * (size + 1) * size + dense + (attentions + 1) * 2 * size
+
+
+def transformer() -> int:
+    """Section 3 of arXiv:1706.03762, with one table for both languages and one for the result."""
+    layers = 6 * (transformer_layer(512, 2048, 1) + transformer_layer(512, 2048, 2))
+    return 2 * 37_000 * 512 + layers
+
+
+def text_classifier() -> int:
+    """Vectors of words and of positions, four layers, a normalisation and a dense layer."""
+    vectors = (30_000 + 512) * 256
+    return vectors + 4 * transformer_layer(256, 1024, 1) + 2 * 256 + (256 + 1) * 14
+
+
+def report_lstm() -> int:
+    """A residual network of ten layers, and the LSTM of arXiv:1411.4555 with 512 units."""
+    widths = [64, 64, 128, 256, 512]
+    residuals = sum(
+        unit(a, b) + unit(b, b) + (unit(a, b, 1) if a != b else 0) for a, b in pairwise(widths)
+    )
+    states = 2 * (512 + 1) * 512
+    lstm = 4 * 512 * (512 + 512 + 2)
+    return unit(1, 64, 49) + residuals + states + 1000 * 512 + lstm + (512 + 1) * 1000
+
+
 PUBLISHED = {
     # The classifiers are counted as the documentation of torchvision 0.24 counts them.
     "ResNet18": 11_689_512,
@@ -180,6 +209,10 @@ PUBLISHED = {
     "LinkNet": linknet(),
     "DeepLabV3Plus": deeplab(),
     "SegNet": segnet(),
+    "Transformer": transformer(),
+    "TextClassifier": text_classifier(),
+    "Report": report_lstm(),
+    "Reporter": report_lstm(),
     "NoduleNet": unet(8, 16, 32, 64),
     "PerfusionNet": perfusion(20, 32),
     "TextureNet": textures(16, 5),
@@ -250,7 +283,10 @@ class Case:
     """A model at a small size: its input, what it gives, and settings that keep it quick.
 
     Attributes:
+        given: The shape of the first input, if that is an image.
         slow: The backends on which it is a slow test.
+        numbers: Shapes of inputs of whole numbers, and how large these may be.
+        score: Whether there is a score for each sample besides the result.
     """
 
     name: str
@@ -258,11 +294,41 @@ class Case:
     result: tuple[int, ...]
     settings: dict[str, object] = field(default_factory=dict, hash=False)
     slow: tuple[str, ...] = ()
+    numbers: dict[str, tuple[tuple[int, ...], int]] = field(default_factory=dict, hash=False)
+    score: bool = False
 
 
 BOTH = ("cpu", "opencl")
 FIELD = {"field": 1}
 CASES = [
+    Case(
+        "Transformer",
+        (),
+        (2, 3, 20),
+        {"vocabulary": 20, "size": 8, "heads": 2, "hidden": 12, "layers": 2},
+        numbers={"source": ((2, 4), 19), "lengths": ((2,), 4), "said": ((2, 3), 19)},
+    ),
+    Case(
+        "TextClassifier",
+        (),
+        (2, 14),
+        {"vocabulary": 20, "size": 8, "heads": 2, "hidden": 12, "layers": 2},
+        numbers={"text": ((2, 4), 19), "lengths": ((2,), 4)},
+    ),
+    Case(
+        "Report",
+        (2, 1, 32, 40),
+        (2, 3, 12),
+        {"vocabulary": 12, "size": 6, "width": 4},
+        numbers={"said": ((2, 3), 11)},
+    ),
+    Case(
+        "Reporter",
+        (3, 1, 16, 24),
+        (3, 3),
+        {"vocabulary": 12, "size": 6, "width": 4, "beam": 2, "longest": 3},
+        score=True,
+    ),
     Case("MLP", (2, 1, 28, 28), (2, 10)),
     Case("TabularMLP", (3, 30), (3, 2)),
     Case("Tissue", (2, 1, 16, 24), (2, 5, 16, 24)),
@@ -300,8 +366,10 @@ def test_every_model_runs_in_some_test() -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_shapes_at_a_small_size(case: Case) -> None:
     graph = entry(case.name, **case.settings).graph
-    bound = bind_sizes(graph, sizes(graph, case.given))
-    assert {node.type.shape for _, node in bound.outputs} == {case.result}
+    shapes = {name: shape for name, (shape, _) in case.numbers.items()}
+    bound = bind_sizes(graph, sizes(graph, case.given, shapes))
+    found = {node.type.shape for _, node in bound.outputs}
+    assert found == {case.result, *([case.result[:1]] if case.score else [])}
 
 
 @pytest.mark.parametrize("name", ["VGG16", "VGG19BN"])
@@ -312,21 +380,28 @@ def test_a_vgg_answers_once_for_a_larger_image(name: str) -> None:
         assert [node.type.shape for _, node in bound.outputs] == [(1, 1000)]
 
 
-def sizes(graph: Graph, given: Sequence[int]) -> dict[str, int]:
-    """The values of the size symbols for an input of that shape."""
-    shape = graph.inputs[0].type.shape
-    pairs = zip(shape, given, strict=True)
-    return {str(size): value for size, value in pairs if not isinstance(size, int)}
+def sizes(
+    graph: Graph, given: Sequence[int], others: Mapping[str, Sequence[int]] | None = None
+) -> dict[str, int]:
+    """The values of the size symbols for a first input of that shape, and others by name."""
+    found: dict[str, int] = {}
+    for node in graph.inputs:
+        pairs = zip(node.type.shape, (others or {}).get(input_label(node), given), strict=True)
+        found |= {str(size): value for size, value in pairs if not isinstance(size, int)}
+    return found
 
 
 @lru_cache(maxsize=1)
 def expected(case: Case) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
     """The inputs, the weights, and what the reference makes of them in float64."""
     graph = entry(case.name, **case.settings).graph
-    node = graph.inputs[0]
-    assert isinstance(node.op, Input)
-    pixels = np.random.default_rng(1).standard_normal(case.given).astype(np.float32)
-    inputs: dict[str, Array] = {node.op.label: pixels}
+    random = np.random.default_rng(1)
+    inputs: dict[str, Array] = {}
+    if case.given:
+        pixels = random.standard_normal(case.given).astype(np.float32)
+        inputs[input_label(graph.inputs[0])] = pixels
+    for name, (shape, largest) in case.numbers.items():
+        inputs[name] = random.integers(1, largest + 1, shape)
     weights = lively_weights(graph)
     target = Target("reference", precision="f64")
     return inputs, weights, compile_graph(graph, target, parameters=weights)(**inputs)
@@ -374,6 +449,9 @@ def test_backends_agree_with_the_reference(case: Case, backend: str) -> None:
     found = compile_graph(graph, Target(backend), parameters=weights)(**inputs)
     assert found.keys() == right.keys()
     for name, value in right.items():
+        if value.dtype.kind == "i":
+            np.testing.assert_array_equal(found[name], value)
+            continue
         assert value.dtype == np.float64
         assert found[name].shape == value.shape
         assert value.std() > 0.01 * np.abs(value).max()
