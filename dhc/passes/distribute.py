@@ -15,12 +15,13 @@ from dhc.ir.graph import Graph, Input, Node, Op, Origin, Param, topological
 from dhc.ir.rewrite import transform
 from dhc.ir.size import Expr, Size, substitute, symbol, symbols
 from dhc.ir.types import Tensor
-from dhc.ops.base import Composite
+from dhc.ops.base import Composite, Operator
 from dhc.ops.collective import AllReduce, BatchMean, Shared
 from dhc.ops.elementwise import Div, Mul
-from dhc.ops.movement import SizeValue
+from dhc.ops.movement import Pad, SizeValue, Slice
 from dhc.ops.norm_train import BatchNormTrain
 from dhc.ops.reduce import ReduceMean, ReduceSum
+from dhc.ops.shape import Concat
 
 _LOSS = "loss of this step"
 
@@ -92,6 +93,8 @@ class _Distribution:
                 return self._made(replace(op, across=True), inputs)
             case Composite() if self._mixes(op, inputs):
                 return self._expanded(op, inputs, origin)
+        if self._crosses(op, inputs):
+            raise _refusal(op, origin)
         if not self._folds_samples(op, inputs):
             return self._marked(op, inputs)
         match op:
@@ -161,8 +164,9 @@ class _Distribution:
             return self._mentions(node.op.size)
         if isinstance(node.op, BatchNormTrain):
             return False
-        nested = isinstance(node.op, Composite) and self._mixes(node.op, node.inputs)
-        return nested or self._folds_samples(node.op, node.inputs)
+        if isinstance(node.op, Composite) and self._mixes(node.op, node.inputs):
+            return True
+        return self._folds_samples(node.op, node.inputs) or self._crosses(node.op, node.inputs)
 
     # ---- sizes -------------------------------------------------------------------------------
 
@@ -171,6 +175,25 @@ class _Distribution:
         if not any(self._mentions(node.type) for node in inputs):
             return False
         return not self._mentions(op.infer(*(node.type for node in inputs)))
+
+    def _crosses(self, op: Op, inputs: tuple[Node, ...]) -> bool:
+        """Whether an operator brings samples together that stay apart in its result.
+
+        It does if it works along their axis, as sorting and joining do, or pairs them with each
+        other, as a product of all samples with all does.
+        """
+        types = [node.type for node in inputs]
+        if isinstance(op, Composite) or not any(self._axes(each) for each in types):
+            return False
+        result = op.infer(*types)
+        if any(len(self._axes(each)) > 1 for each in (*types, result)):
+            return True
+        changed = result if isinstance(op, Concat) else types[0]
+        return any(axis in _worked_along(op, changed) for axis in self._axes(changed))
+
+    def _axes(self, type: Tensor) -> tuple[int, ...]:
+        """The axes along which samples lie."""
+        return tuple(axis for axis, size in enumerate(type.shape) if self._mentions(size))
 
     def _mentions(self, value: object) -> bool:
         match value:
@@ -187,6 +210,21 @@ class _Distribution:
         if substitute(size, {self._batch: 2 * symbol(self._batch)}) != 2 * size:
             raise _refusal(op, origin)
         return op
+
+
+def _worked_along(op: Op, first: Tensor) -> set[int]:
+    """The axes of what it changes along which an operator relates elements to each other."""
+    match op:
+        case Slice(start, size, step):
+            whole = zip(start, size, step, first.shape, strict=True)
+            return {k for k, (a, n, s, all_) in enumerate(whole) if (a, n, s) != (0, all_, 1)}
+        case Pad(pads):
+            return {axis for axis, both in enumerate(pads) if any(both)}
+        case Operator() if op.kind == "opaque":
+            return {first.rank - 1}  # explicit loops run along the last axis
+    axis = getattr(op, "axis", None)
+    windows = range(2, first.rank) if hasattr(op, "kernel") or hasattr(op, "dilation") else ()
+    return {*windows, *(() if axis is None else (axis % first.rank,))}
 
 
 def _refusal(op: Op, origin: Origin) -> DhcError:

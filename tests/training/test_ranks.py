@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
@@ -15,10 +16,14 @@ from dhc.errors import DhcError
 from dhc.frontend import load_text
 from dhc.ir.graph import Array, Graph, Node, literal
 from dhc.ir.types import DType, Tensor
-from dhc.ops.elementwise import Add, Mul, Sub
+from dhc.ops.elementwise import Add, Cast, Mul, Sub
+from dhc.ops.linear import MatMul
 from dhc.ops.loss import CrossEntropy
+from dhc.ops.movement import Pad, Slice
 from dhc.ops.reduce import ReduceMax, ReduceMean, ReduceSum
+from dhc.ops.shape import Concat, Permute, Reshape
 from dhc.ops.softmax import Softmax
+from dhc.ops.sort import ArgSort
 from dhc.recipe.average import Ema
 from dhc.recipe.clip import ClipNorm
 from dhc.recipe.optimizers import OPTIMIZERS
@@ -264,6 +269,40 @@ def test_it_is_found_within_composites_too() -> None:
         return Mul()(Softmax(0)(out["y"]), data["t"])
 
     assert "puts the samples of a batch together" in _refused(across)
+
+
+def _flat(node: Node) -> Node:
+    return Reshape((math.prod(node.type.shape),))(node)
+
+
+@pytest.mark.parametrize(
+    ("name", "together"),
+    [
+        ("argsort", lambda y: ArgSort()(_flat(y))),
+        ("matmul", lambda y: MatMul()(y, Permute((1, 0))(y))),
+        ("concat", lambda y: Concat(0)(y, y)),
+        ("slice", lambda y: Slice((y.type.shape[0] - 1, 0), y.type.shape, (-1, 1))(y)),
+        ("pad", lambda y: Pad(((1, 0), (0, 0)))(y)),
+    ],
+)
+def test_samples_that_meet_and_stay_apart_are_refused(
+    name: str, together: Callable[[Node], Node]
+) -> None:
+    """Each rank would relate its own samples only, which no sum over ranks sets right."""
+
+    def related(out: Nodes, data: Nodes) -> Node:
+        found = Cast(DType.F32)(together(out["y"]))
+        return Mul()(ReduceMean()(Mul()(found, found)), ReduceMean()(_squares(out, data)))
+
+    assert f"'{name}' puts the samples of a batch together" in _refused(related)
+
+
+def test_what_works_within_samples_is_shared() -> None:
+    def sorted_within(out: Nodes, data: Nodes) -> Node:
+        places = Cast(DType.F32)(ArgSort()(out["y"]))
+        return Add()(_squares(out, data), places)
+
+    _graph(sorted_within, StepOptions(PLAIN, parallel=DataParallel()))
 
 
 def test_a_model_for_one_size_of_batch_is_refused() -> None:
