@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from bench.cases import CASES, SEED, Case, build
 from bench.machine import describe, keep_memory, print_description
+from bench.options import add_contenders
 from bench.output import add_output, write_json
 from bench.peers import OURS, PEERS, Call, Peer, exact, relative_error
 from bench.timing import Plan, Times, geometric_mean, interleave
@@ -154,38 +154,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Reads the command line."""
     names, peers = [case.name for case in CASES], [peer.name for peer in PEERS]
     parser = argparse.ArgumentParser(prog="python -m bench.networks", description=__doc__)
-    parser.add_argument(
-        "--networks", type=some_of(names), default=names, metavar="A,B", help=", ".join(names)
-    )
-    parser.add_argument(
-        "--peers", type=some_of(peers), default=peers, metavar="A,B", help=", ".join(peers)
-    )
-    parser.add_argument(
-        "--threads", type=int, default=os.cpu_count() or 1, help="for each contender"
-    )
-    parser.add_argument("--rounds", type=int, default=Plan.rounds, help="turns of each contender")
-    parser.add_argument(
-        "--seconds-per-network",
-        type=float,
-        default=Plan.seconds,
-        metavar="S",
-        help="after that no round begins, once there are two",
-    )
+    add_contenders(parser, names, peers)
     add_output(parser, "networks")
     return parser.parse_args(arguments)
-
-
-def some_of(known: Sequence[str]) -> Callable[[str], list[str]]:
-    """Returns what reads a list of known names from the command line."""
-
-    def parse_names(text: str) -> list[str]:
-        names = [name for name in text.split(",") if name]
-        unknown = [name for name in names if name not in known]
-        if unknown:
-            raise argparse.ArgumentTypeError(f"no {unknown[0]}; there are {', '.join(known)}")
-        return names
-
-    return parse_names
 
 
 def main() -> int:

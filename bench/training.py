@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import copy
 import gc
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from bench.machine import describe, keep_memory, print_description
-from bench.networks import Result, Row, as_content, print_result, print_summary, some_of
+from bench.networks import Result, Row, as_content, print_result, print_summary
+from bench.options import add_contenders
 from bench.output import add_output, write_json
 from bench.peers import relative_distance
 from bench.steps import CASES, RATE, Lesson, StepCase, Trainee, build, flat
@@ -181,23 +181,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Reads the command line."""
     names, peers = [case.name for case in CASES], [peer.name for peer in PEERS]
     parser = argparse.ArgumentParser(prog="python -m bench.training", description=__doc__)
-    parser.add_argument(
-        "--networks", type=some_of(names), default=names, metavar="A,B", help=", ".join(names)
-    )
-    parser.add_argument(
-        "--peers", type=some_of(peers), default=peers, metavar="A,B", help=", ".join(peers)
-    )
-    parser.add_argument(
-        "--threads", type=int, default=os.cpu_count() or 1, help="for each contender"
-    )
-    parser.add_argument("--rounds", type=int, default=Plan.rounds, help="turns of each contender")
-    parser.add_argument(
-        "--seconds-per-network",
-        type=float,
-        default=Plan.seconds,
-        metavar="S",
-        help="after that no round begins, once there are two",
-    )
+    add_contenders(parser, names, peers)
     add_output(parser, "training")
     return parser.parse_args(arguments)
 

@@ -17,7 +17,7 @@ from dhc.ir.scalar import Scalar, reduce_over
 from dhc.ir.scalar import index as to_index
 from dhc.ir.types import Tensor
 from dhc.ops.base import Array, Index, Operand, Structured, axis_variable, op
-from dhc.ops.conv import Conv, Pads
+from dhc.ops.conv import Conv, Pads, read_place
 from dhc.ops.conv_grad import ConvWeightGrad
 from dhc.ops.conv_transpose import ConvTranspose
 from dhc.ops.movement import Movement
@@ -71,12 +71,7 @@ class PackedDepthwise(Structured):
         packed, bias = rest[0], rest[1:]
         n, c, *place = index
         taps = tuple(axis_variable(f"k{i}", s) for i, s in enumerate(packed.type.shape[:-1]))
-        where = tuple(
-            p * s + t * d - before
-            for p, s, t, d, (before, _) in zip(
-                place, self.stride, taps, self.dilation, self.pads, strict=True
-            )
-        )
+        where = read_place(place, taps, self.stride, self.dilation, self.pads)
         total = reduce_over("sum", taps, x.padded((n, c, *where)) * packed[(*taps, c)])
         return total + bias[0][(c,)] if bias else total
 
@@ -103,12 +98,7 @@ class PackedDepthwiseGrad(Structured):
         *taps, c = index
         n = axis_variable("n", x.type.shape[0])
         places = tuple(axis_variable(f"p{i}", s) for i, s in enumerate(upstream.type.shape[2:]))
-        where = tuple(
-            p * s + t * d - before
-            for p, s, t, d, (before, _) in zip(
-                places, self.stride, taps, self.dilation, self.pads, strict=True
-            )
-        )
+        where = read_place(places, taps, self.stride, self.dilation, self.pads)
         product = upstream[(n, c, *places)] * x.padded((n, c, *where))
         return reduce_over("sum", (n, *places), product)
 

@@ -19,7 +19,7 @@ from dhc.ir.rewrite import rebuild, transform
 from dhc.ir.scalar import Scalar, reduce_over
 from dhc.ir.types import Tensor
 from dhc.ops.base import Array, Index, Operand, Structured, axis_variable, op
-from dhc.ops.conv import Conv, Pads
+from dhc.ops.conv import Conv, Pads, read_place
 from dhc.ops.conv_grad import ConvWeightGrad
 from dhc.ops.conv_transpose import ConvTranspose
 from dhc.ops.linear import Dense
@@ -66,12 +66,7 @@ class PackedConv(Structured):
         *taps_shape, channels, block = packed.type.shape[1:]
         taps = tuple(axis_variable(f"k{i}", size) for i, size in enumerate(taps_shape))
         c = axis_variable("c", channels)
-        where = tuple(
-            p * s + t * d - before
-            for p, s, t, d, (before, _) in zip(
-                place, self.stride, taps, self.dilation, self.pads, strict=True
-            )
-        )
+        where = read_place(place, taps, self.stride, self.dilation, self.pads)
         assert isinstance(block, int)
         product = x.padded((n, c, *where)) * packed[(k // block, *taps, c, k % block)]
         total = reduce_over("sum", (*taps, c), product)

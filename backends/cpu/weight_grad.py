@@ -11,7 +11,7 @@ from dhc.ir.graph import Node
 from dhc.ir.scalar import Scalar, reduce_over
 from dhc.ir.types import Tensor
 from dhc.ops.base import Array, Index, Operand, Structured, axis_variable, op
-from dhc.ops.conv import Pads
+from dhc.ops.conv import Pads, read_place
 from dhc.ops.conv_grad import ConvWeightGrad
 from dhc.ops.movement import Movement
 
@@ -60,12 +60,7 @@ class PackedWeightGrad(Structured):
         block, *taps, channel, lane = index
         n = axis_variable("n", x.type.shape[0])
         places = tuple(axis_variable(f"p{i}", s) for i, s in enumerate(upstream.type.shape[2:]))
-        where = tuple(
-            p * s + t * d - before
-            for p, s, t, d, (before, _) in zip(
-                places, self.stride, taps, self.dilation, self.pads, strict=True
-            )
-        )
+        where = read_place(places, taps, self.stride, self.dilation, self.pads)
         above = upstream.padded((n, block * self.block + lane, *places))
         product = above * x.padded((n, channel, *where))
         return reduce_over("sum", (n, *places), product)

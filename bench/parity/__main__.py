@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dhc
 from bench.machine import describe, keep_memory, print_description
-from bench.networks import some_of
+from bench.options import some_of
 from bench.output import add_output, write_json
 from bench.parity import ours, theirs
 from bench.parity.compare import compare

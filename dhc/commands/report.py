@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dhc.runtime.reporting.files import json_text
+
 PLAIN_WIDTH = 110  # of tables that go to a file or another program
 
 
 def print_json(value: object) -> None:
     """Prints one JSON value; what JSON has no number for, such as NaN, is null."""
-    print(json.dumps(_plain(value), indent=2, allow_nan=False))
-
-
-def _plain(value: object) -> object:
-    match value:
-        case dict():
-            return {key: _plain(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_plain(item) for item in value]
-        case float():
-            return value if math.isfinite(value) else None
-    return value
+    print(json_text(value))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

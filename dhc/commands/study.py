@@ -15,7 +15,6 @@ from dhc.commands.kpi import print_indicators
 from dhc.commands.report import print_json, print_table
 from dhc.commands.train import INTERRUPTED
 from dhc.metrics.bootstrap import Interval
-from dhc.runtime.comm.mpi import require_alone
 from dhc.runtime.reporting.progress import ShowProgress
 from dhc.runtime.reporting.records import Observer
 from dhc.studies.folds import Part
@@ -38,7 +37,6 @@ class StudyOptions:
 
 def study_entry(file: Path, name: str, options: StudyOptions) -> int:
     """Runs a study and prints its leaderboard and what the final model is worth."""
-    require_alone("dhc study")
     source = load(file)
     name = choose_study(source, name)
     target = choose_target(source, options.target, options.threads)

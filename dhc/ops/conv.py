@@ -69,12 +69,7 @@ class Conv(Structured):
         group = k // (int_size(out.shape[1]) // self.groups)
         c = axis_variable("c", group_in)
         taps = tuple(axis_variable(f"k{i}", s) for i, s in enumerate(weight.type.shape[2:]))
-        where = tuple(
-            p * s + t * d - before
-            for p, s, t, d, (before, _) in zip(
-                place, self.stride, taps, self.dilation, self.pads, strict=True
-            )
-        )
+        where = read_place(place, taps, self.stride, self.dilation, self.pads)
         product = x.padded((n, group * int_size(group_in) + c, *where)) * weight[(k, c, *taps)]
         total = reduce_over("sum", (c, *taps), product)
         return total + bias[0][(k,)] if bias else total
@@ -137,6 +132,20 @@ def _check_channels(conv: Conv, x: Tensor, weight: Tensor) -> None:
             f"and its input has {x.shape[1]}.",
             0,
         )
+
+
+def read_place(
+    place: Sequence[Scalar],
+    taps: Sequence[Scalar],
+    stride: Sequence[int],
+    dilation: Sequence[int],
+    pads: Pads,
+) -> Index:
+    """Returns which input element meets each tap at a place of the output; it may be padding."""
+    return tuple(
+        p * s + t * d - before
+        for p, t, s, d, (before, _) in zip(place, taps, stride, dilation, pads, strict=True)
+    )
 
 
 def int_size(size: Size) -> int:

@@ -17,7 +17,7 @@ from dhc.ir.scalar import Scalar, reduce_over
 from dhc.ir.size import Shape, unify
 from dhc.ir.types import Tensor
 from dhc.ops.base import Array, Index, Operand, Structured, TypeRuleError, axis_variable, op
-from dhc.ops.conv import Conv, Pads, int_size
+from dhc.ops.conv import Conv, Pads, int_size, read_place
 from dhc.ops.conv_transpose import ConvTranspose
 from dhc.ops.movement import Movement, Slice
 from dhc.ops.reduce import ReduceSum
@@ -66,12 +66,7 @@ class ConvWeightGrad(Structured):
         channel = group * int_size(out.shape[1]) + c
         n = axis_variable("n", x.type.shape[0])
         places = tuple(axis_variable(f"p{i}", s) for i, s in enumerate(upstream.type.shape[2:]))
-        where = tuple(
-            p * s + t * d - before
-            for p, s, t, d, (before, _) in zip(
-                places, self.stride, taps, self.dilation, self.pads, strict=True
-            )
-        )
+        where = read_place(places, taps, self.stride, self.dilation, self.pads)
         product = upstream[(n, k, *places)] * x.padded((n, channel, *where))
         return reduce_over("sum", (n, *places), product)
 

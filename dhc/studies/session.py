@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from time import perf_counter
 
 from dhc.api import Source
 from dhc.backends.base import Target
-from dhc.errors import DhcError, Diagnostic, did_you_mean
+from dhc.errors import DhcError, Diagnostic
 from dhc.metrics.bootstrap import Bootstrap
 from dhc.runtime.comm.mpi import require_alone
 from dhc.runtime.reporting.files import write_json
@@ -30,6 +29,7 @@ from dhc.studies.folds import Part, measure_fold, parts_of, read_fold, write_fol
 from dhc.studies.leaderboard import FoldResult, Standing, leaderboard
 from dhc.studies.settings import StudySettings, study_settings
 from dhc.training.account import Account
+from dhc.training.choose import choose_block
 from dhc.training.describe import Beginning, describe_run
 from dhc.training.evaluate import Evaluation
 from dhc.training.job import open_data
@@ -85,7 +85,7 @@ def study(
     Raises:
         DhcError: with what is wrong, before the first step; or if a loss is no number any more.
     """
-    require_alone("study")
+    require_alone("dhc study")
     name = choose_study(source, name)
     settings = study_settings(source.program, name)
     folder = Path(out) if out is not None else Path("studies") / name
@@ -108,18 +108,9 @@ def choose_study(source: Source, name: str) -> str:
     Raises:
         DhcError: if there is no such block, or none was named and there are several.
     """
-    known = source.program.studies
-    if name in known or _has_folds(source, name):
+    if _has_folds(source, name):
         return name
-    if not name and len(known) == 1:
-        return known[0]
-    listed = ", ".join(known) or "none"
-    if not name:
-        text = "Say which study is meant." if known else "The file has no study block."
-        raise DhcError(Diagnostic("no-entry", text, hints=(f"it has {listed}",)))
-    guess = did_you_mean(name, known)
-    hint = f"did you mean '{guess}'?" if guess else f"it has {listed}"
-    raise DhcError(Diagnostic("unknown-name", f"There is no study '{name}'.", hints=(hint,)))
+    return choose_block("study", name, source.program.studies)
 
 
 def _has_folds(source: Source, name: str) -> bool:
@@ -197,7 +188,7 @@ def _conclude(
         for name, own in settings.candidates.items()
     }
     places = leaderboard(results, metrics, settings.selection, Bootstrap(), settings.seed)
-    write_json(folder / LEADERBOARD, [_plain(asdict(place)) for place in places])
+    write_json(folder / LEADERBOARD, [asdict(place) for place in places])
     members = choose_members(places, results, settings)
     runs = [_member_run(source, settings, member, folder, target) for member in members]
     save_final(folder / ARTIFACT, source.program, settings, members, runs, target)
@@ -208,7 +199,7 @@ def _conclude(
         "test": None if test is None else test.to_json(),
         "test_opened": None if test is None else datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    write_json(folder / FINAL, _plain(content))
+    write_json(folder / FINAL, content)
     return Studied(folder, places, members, test)
 
 
@@ -224,19 +215,8 @@ def _member_run(
     """A member's run with all of the data, so that it can be tested."""
     own = folder / member.candidate / f"fold{member.fold}"
     whole = open_data(settings.candidates[member.candidate], source.folder)
-    return open_run(source.program, member.candidate, source.folder, own, target, whole)
-
-
-def _plain(content: object) -> object:
-    """The same with None for numbers that are not determined."""
-    match content:
-        case dict():
-            return {key: _plain(value) for key, value in content.items()}
-        case list() | tuple():
-            return [_plain(value) for value in content]
-        case float():
-            return content if math.isfinite(content) else None
-    return content
+    program, name = source.program, member.candidate
+    return open_run(program, name, source.folder, own, target, whole, begins=False)
 
 
 def _fail(text: str, *hints: str) -> DhcError:

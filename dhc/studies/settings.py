@@ -71,7 +71,7 @@ def study_settings(program: Program, name: str) -> StudySettings:
     assert isinstance(seed, int)
     candidates = {each: train_settings(program, each) for each in _candidates(program, found)}
     _check_data(candidates, found)
-    _check_folds(candidates)
+    _check_alone(candidates)
     return StudySettings(
         name,
         found,
@@ -86,6 +86,7 @@ def study_settings(program: Program, name: str) -> StudySettings:
 def _of_train(program: Program, name: str) -> StudySettings:
     """All models of the folds together are the final one."""
     own = train_settings(program, name)
+    _check_first(own)
     folding = _folding(own.configured, own.seed)
     assert folding is not None
     monitor = own.stop.monitor or LOSS
@@ -124,12 +125,26 @@ def _check_data(candidates: dict[str, TrainSettings], found: Configured) -> None
         raise DhcError(Diagnostic("data", text, found.places["candidates"], "here"))
 
 
-def _check_folds(candidates: dict[str, TrainSettings]) -> None:
+def _check_alone(candidates: dict[str, TrainSettings]) -> None:
+    """Refuses what a candidate cannot have: folds of its own, and a stage before it."""
     for name, settings in candidates.items():
-        span = settings.configured.places.get("folds")
-        if span is not None:
+        places = settings.configured.places
+        if "folds" in places:
             text = f"The candidate '{name}' has folds of its own; those of the study count."
-            raise DhcError(Diagnostic("arguments", text, span, "here", hints=("leave it out",)))
+            span, hint = places["folds"], "leave it out"
+            raise DhcError(Diagnostic("arguments", text, span, "here", hints=(hint,)))
+        _check_first(settings)
+
+
+def _check_first(settings: TrainSettings) -> None:
+    """A stage that saw all of the training part has seen what the folds hold back."""
+    if settings.begins_with:
+        text = f"The candidate '{settings.name}' begins with the weights of another train, which "
+        text += "has learnt from samples that the folds hold back."
+        places = settings.configured.places
+        span = places.get("init") or places["weights"]
+        hint = "begin with a file of weights that were learnt from other data"
+        raise DhcError(Diagnostic("arguments", text, span, "here", hints=(hint,)))
 
 
 # ---- folds -----------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from time import perf_counter
 
 from dhc.api import Source, load
 from dhc.backends.base import Target
-from dhc.errors import DhcError, Diagnostic, did_you_mean, render
+from dhc.errors import DhcError, Diagnostic, render
 from dhc.runtime.checkpoint import read_checkpoint
 from dhc.runtime.comm.agree import (
     check_alike,
@@ -36,6 +36,7 @@ from dhc.runtime.reporting.report.page import write_report
 from dhc.runtime.trainer import BEST, LAST
 from dhc.targets import make_backend
 from dhc.training.account import Account
+from dhc.training.choose import choose_block
 from dhc.training.describe import Beginning, describe_run
 from dhc.training.evaluate import Evaluation, evaluate
 from dhc.training.folder import read_description, write_weights
@@ -233,18 +234,7 @@ def choose_train(source: Source, name: str) -> str:
     Raises:
         DhcError: if there is no such block, or none was named and there are several.
     """
-    known = source.trains
-    if name in known:
-        return name
-    if not name and len(known) == 1:
-        return known[0]
-    listed = ", ".join(known) or "none"
-    if not name:
-        text = "Say which train is meant." if known else "The file has no train block."
-        raise DhcError(Diagnostic("no-entry", text, hints=(f"it has {listed}",)))
-    guess = did_you_mean(name, known)
-    hint = f"did you mean '{guess}'?" if guess else f"it has {listed}"
-    raise DhcError(Diagnostic("unknown-name", f"There is no train '{name}'.", hints=(hint,)))
+    return choose_block("train", name, source.trains)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -95,7 +96,23 @@ def write_record(path: Path, record: object) -> None:
 
 def write_json(path: Path, content: object) -> None:
     """Writes a JSON file atomically."""
-    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    write_text(path, json_text(content) + "\n")
+
+
+def json_text(content: object) -> str:
+    """Returns a value as JSON; what JSON has no number for, such as NaN, is null."""
+    return json.dumps(_known(content), indent=2, allow_nan=False)
+
+
+def _known(value: object) -> object:
+    match value:
+        case dict():
+            return {key: _known(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_known(item) for item in value]
+        case float():
+            return value if math.isfinite(value) else None
+    return value
 
 
 def write_text(path: Path, text: str) -> None:

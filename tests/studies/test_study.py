@@ -198,3 +198,10 @@ def test_candidates_are_trains(tmp_path: Path) -> None:
     text = TEXT.format(settings="", candidates="Small")
     with pytest.raises(DhcError, match="a train block of the same file"):
         study_settings(load_text(text), "spots")
+
+
+def test_a_candidate_cannot_begin_with_what_has_seen_its_folds() -> None:
+    text = TEXT.format(settings="", candidates="keen")
+    text = text.replace("epochs = 6", "epochs = 6  init = blind.best")
+    with pytest.raises(DhcError, match="samples that the folds hold back"):
+        study_settings(load_text(text), "spots")

@@ -225,22 +225,32 @@ def _phases(
     return (batch, *places[:-1], *phases), places[-1]
 
 
-def _weight_grad(
-    node: Node, grad: PackedWeightGrad, buffers: tuple[Buffer, ...]
-) -> WeightGradKernel | None:
-    _, source, above = buffers
-    into_x, into_up = (_known_strides(buffer) for buffer in (source, above))
+def _gradient_reads(
+    node: Node, grad: PackedWeightGrad | PackedDepthwiseGrad, buffers: tuple[Buffer, ...]
+) -> tuple[tuple[Axis, ...], tuple[Tap, ...], int] | None:
+    """The places, the taps and the first element of an input; None where channels are apart."""
+    into_x, into_up = (_known_strides(buffer) for buffer in buffers[1:])
     plain = all(buffer.type is DType.F32 for buffer in buffers)
     if not plain or into_x[1] != 1 or into_up[1] != 1:
         return None
-    x, upstream = node.inputs
-    run = x.type.static_shape[1]
-    axes = _places(upstream, grad.stride, into_x, into_up)
     counts = zip(grad.kernel, into_x[2:], grad.dilation, strict=True)
     taps = tuple(Tap(count, stride * gap) for count, stride, gap in counts)
-    if into_x[-1] == run and grad.dilation[-1] == 1:
+    before = zip(grad.pads, into_x[2:], strict=True)
+    start = -sum(pad * stride for (pad, _), stride in before)
+    return _places(node.inputs[1], grad.stride, into_x, into_up), taps, start
+
+
+def _weight_grad(
+    node: Node, grad: PackedWeightGrad, buffers: tuple[Buffer, ...]
+) -> WeightGradKernel | None:
+    reads = _gradient_reads(node, grad, buffers)
+    if reads is None:
+        return None
+    axes, taps, start = reads
+    x, upstream = node.inputs
+    run = x.type.static_shape[1]
+    if _known_strides(buffers[1])[-1] == run and grad.dilation[-1] == 1:
         taps, run = taps[:-1], run * grad.kernel[-1]
-    start = -sum(before * stride for (before, _), stride in zip(grad.pads, into_x[2:], strict=True))
     return WeightGradKernel(
         "", buffers, axes[:-1], axes[-1], tuple(tap for tap in taps if tap.count > 1), run, start,
         upstream.type.static_shape[1], grad.block, 1, 2,
@@ -286,15 +296,10 @@ def _depthwise_transposed(step: _Step, conv: PackedDepthwiseTranspose) -> Depthw
 def _depthwise_grad(
     node: Node, grad: PackedDepthwiseGrad, buffers: tuple[Buffer, ...]
 ) -> DepthwiseGradKernel | None:
-    _, source, above = buffers
-    into_x, into_up = (_known_strides(buffer) for buffer in (source, above))
-    plain = all(buffer.type is DType.F32 for buffer in buffers)
-    if not plain or into_x[1] != 1 or into_up[1] != 1:
+    reads = _gradient_reads(node, grad, buffers)
+    if reads is None:
         return None
-    axes = _places(node.inputs[1], grad.stride, into_x, into_up)
-    counts = zip(grad.kernel, into_x[2:], grad.dilation, strict=True)
-    taps = tuple(Tap(count, stride * gap) for count, stride, gap in counts)
-    start = -sum(before * stride for (before, _), stride in zip(grad.pads, into_x[2:], strict=True))
+    axes, taps, start = reads
     channels = node.type.static_shape[-1]
     return DepthwiseGradKernel(
         "", buffers, axes[:-1], axes[-1], taps, start, channels, 1, 2
