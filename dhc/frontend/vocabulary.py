@@ -49,7 +49,6 @@ def dataset(
     train: object = None,
     val: object = None,
     test: object = None,
-    cache: bool = True,
     workers: int = 0,
     balance: bool = False,
 ) -> None:

@@ -6,6 +6,7 @@ minimised; or, where the mean has weights, a scalar that is that mean already.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
@@ -28,9 +29,9 @@ from dhc.ops.base import (
     require_elements,
 )
 from dhc.ops.collective import BatchMean
-from dhc.ops.compare import NotEqual
+from dhc.ops.compare import And, Equal, GreaterEqual, LessEqual, NotEqual, Or
 from dhc.ops.conv import int_size
-from dhc.ops.elementwise import Add, Cast, Mul, Neg
+from dhc.ops.elementwise import Add, Cast, Mul, Neg, Where
 from dhc.ops.reduce import ReduceSum
 from dhc.ops.sample import Sample, sample
 from dhc.ops.shape import Concat, Reshape
@@ -83,7 +84,8 @@ class CrossEntropy(Composite):
     """The negative logarithm of the probability that the softmax of logits gives the truth.
 
     Logits are [N, C, ...]; the truth is class numbers [N, ...], or probabilities [N, C, ...]. The
-    result is [N, ...]; with weights or a number to ignore it is the weighted mean, a scalar.
+    result is [N, ...]; with weights or a number to ignore it is the weighted mean, a scalar. Where
+    a number is no class and not to be ignored, the loss is NaN, so that training stops there.
 
     Attributes:
         weights: One for each class; all the same if empty. The mean divides by their sum.
@@ -99,12 +101,17 @@ class CrossEntropy(Composite):
         require_elements(self.name, "float", (logits.type,))
         classes = self._classes(logits, truth)
         by_number = truth.type.dtype.is_integer
+        if by_number:
+            truth = Cast(DType.I64)(truth)  # where all numbers fit that it is compared with
         target = OneHot(classes, logits.type.dtype)(truth) if by_number else truth
         weight = self._weight(target, truth) if by_number else None
         spread = self._smoothed(target, classes)
         if self.weights:
             spread = Mul()(spread, _vector(self.weights, logits))
         loss = Neg()(ReduceSum((1,))(Mul()(spread, LogSoftmax(1)(logits))))
+        if by_number:
+            nothing = literal(math.nan, loss.type.dtype)
+            loss = Where()(self._has_meaning(truth, classes), loss, nothing)
         if weight is None:
             return BatchMean()(loss) if self.weights else loss
         counted = self._counted(truth, logits.type.dtype)
@@ -137,6 +144,14 @@ class CrossEntropy(Composite):
         own = ReduceSum((1,))(Mul()(target, _vector(self.weights, target)))
         return own if counted is None else Mul()(own, counted)
 
+    def _has_meaning(self, truth: Node, classes: int) -> Node:
+        """Whether a number is a class, or to be ignored."""
+        first, last = literal(0, DType.I64), literal(classes - 1, DType.I64)
+        known = And()(GreaterEqual()(truth, first), LessEqual()(truth, last))
+        if self.ignore_index is None:
+            return known
+        return Or()(known, Equal()(truth, literal(self.ignore_index, DType.I64)))
+
     def _counted(self, truth: Node, dtype: DType) -> Node | None:
         if self.ignore_index is None:
             return None
@@ -144,7 +159,7 @@ class CrossEntropy(Composite):
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
-        numbers = ((-2.0, 2.0), (0, 3))
+        numbers = ((-2.0, 2.0), (0, 2))
         weighted = cls((0.5, 2.0, 1.0), 0.1, 1)
         return [
             sample(cls(), "f32[4, 3]", "i64[4]", ranges=numbers),

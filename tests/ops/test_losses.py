@@ -111,3 +111,18 @@ def test_huber_is_a_parabola_with_straight_arms() -> None:
 def test_hinge_takes_0_and_1() -> None:
     found = _value(Hinge(), np.array([0.5, 0.5, 3.0]), np.array([1.0, 0.0, 1.0]))
     np.testing.assert_allclose(found, [0.5, 1.5, 0.0])
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8])
+def test_a_number_that_is_no_class_is_no_silent_zero(dtype: type[np.integer]) -> None:  # type: ignore[type-arg]
+    numbers = np.array([0, 4, 1, 255, 2, 0]).astype(dtype)
+    assert list(np.isnan(_value(CrossEntropy(), LOGITS, numbers))) == [0, 1, 0, 1, 0, 0]
+    assert np.isnan(_value(CrossEntropy(ignore_index=4), LOGITS, numbers))
+    numbers[3] = 4
+    assert np.isfinite(_value(CrossEntropy(ignore_index=4), LOGITS, numbers))
+
+
+def test_a_number_to_ignore_need_not_fit_the_truth() -> None:
+    expected = _value(CrossEntropy(), LOGITS, NUMBERS).mean()
+    found = _value(CrossEntropy(ignore_index=-1), LOGITS, NUMBERS.astype(np.uint8))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
