@@ -78,7 +78,10 @@ def _train(target: Target) -> tuple[list[float], dict[str, Array]]:
     return losses, program.parameters()
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    "backend",
+    [b if b == "cpu" else pytest.param(b, marks=pytest.mark.slow) for b in BACKENDS],
+)
 def test_it_trains_the_same_in_less_memory(backend: str) -> None:
     """Also dropout: its zeros are drawn a second time from the same counters."""
     target = BACKENDS[backend]
