@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from typing import ClassVar
@@ -79,6 +80,7 @@ class LlvmEngine(StagedBackend):
         if found is None:
             return None
 
+        @functools.cache  # it is asked for whenever weights change
         def prepare() -> Graph:
             import dhc.backends.cpu.packing  # noqa: F401  (registers the operators)
             from dhc.ir.text import parse_graph

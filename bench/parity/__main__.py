@@ -17,13 +17,15 @@ from bench.parity.compare import compare
 from bench.parity.tasks import FILE, TASKS, Task, split
 from dhc.commands.report import print_table
 from dhc.metrics.bootstrap import Interval
+from dhc.runtime.data.dataset import DataSet
 from dhc.training.evaluate import groups_of
 from dhc.training.settings import train_settings
 
 
-def measure(task: Task, folder: Path, seeds: int, threads: int, epochs: int) -> dict[str, object]:
+def measure(
+    task: Task, dataset: DataSet, seeds: int, threads: int, epochs: int
+) -> dict[str, object]:
     """Trains both ways with each seed, in turns."""
-    dataset = split(task, folder)
     found: dict[str, list[ours.Trained]] = {"dhc": [], "torch": []}
     program = dhc.load(FILE).program
     for seed in range(1, seeds + 1):
@@ -79,6 +81,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--tasks", type=some_of(names), default=names, metavar="A,B")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=0, help="else as the experiments say")
+    parser.add_argument(
+        "--inner", action="store_true", help="evaluate on a part of the training data"
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     add_output(parser, "parity")
     return parser.parse_args(arguments)
@@ -92,9 +97,10 @@ def main() -> int:
     print_description(machine)
     results = []
     for task in (task for task in TASKS if task.train in options.tasks):
-        results.append(measure(task, options.data, options.seeds, options.threads, options.epochs))
+        dataset = split(task, options.data, options.inner)
+        results.append(measure(task, dataset, options.seeds, options.threads, options.epochs))
         print_tasks(results)
-    write_json(options.output, {"machine": machine, "seeds": options.seeds, "tasks": results})
+        write_json(options.output, {"machine": machine, "seeds": options.seeds, "tasks": results})
     return 0
 
 

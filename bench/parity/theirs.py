@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,33 @@ from dhc.runtime.data.dataset import DataSet, Sample
 from dhc.training.settings import TrainSettings
 
 WORKERS = 2
-MEANS: Mapping[str, tuple[float, float, int, float]] = {
-    # mean, deviation, size (0 keeps it), degrees of rotation
-    "pneumonia": (0.57, 0.17, 0, 12),
-    "brain_mri": (0.19, 0.18, 80, 12),
-    "histology": (0.65, 0.2, 96, 180),
-    "skin_lesions": (0.6, 0.2, 96, 180),
-    "lung_patches": (0.5, 0.25, 0, 180),
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What becomes of images, as the pipelines of `experiments.dhm` say.
+
+    Attributes:
+        mean, deviation: Of pixels in training.
+        size: What images are resized to; 0 keeps their size.
+        degrees: They are turned by at most so many, either way.
+        zoom, brightness: Between which numbers they are enlarged, and how much they are lit.
+    """
+
+    mean: float
+    deviation: float
+    size: int = 0
+    degrees: float = 0
+    zoom: tuple[float, float] = (1, 1)
+    brightness: float = 0
+
+
+PREPARATIONS: Mapping[str, Preparation] = {
+    "pneumonia": Preparation(0.57, 0.17, 0, 12),
+    "brain_mri": Preparation(0.19, 0.18, 64, 12, zoom=(0.9, 1.1), brightness=0.05),
+    "histology": Preparation(0.65, 0.2, 96, 180, zoom=(0.9, 1.2), brightness=0.05),
+    "skin_lesions": Preparation(0.6, 0.2, 64, 180, zoom=(0.8, 1.25), brightness=0.1),
+    "lung_patches": Preparation(0.5, 0.25, 0, 180, zoom=(0.8, 1.25), brightness=0.1),
 }
 
 
@@ -43,7 +64,7 @@ class Images(Dataset[dict[str, Tensor]]):
     """
 
     def __init__(self, name: str, samples: tuple[Sample, ...], varied: bool) -> None:
-        self._mean, self._deviation, self._size, self._degrees = MEANS[name]
+        self._own = PREPARATIONS[name]
         self._samples = samples
         self._varied = varied
 
@@ -58,28 +79,34 @@ class Images(Dataset[dict[str, Tensor]]):
             found["mask"] = (found["mask"] > 0).float()
         if self._varied:
             found |= self._vary(found)
-        found["image"] = (found["image"] - self._mean) / self._deviation
+        found["image"] = (found["image"] - self._own.mean) / self._own.deviation
         return found
 
     def _moved(self, image: Tensor, mode: str) -> Tensor:
-        if not self._size:
+        if not self._own.size:
             return image
-        size = (self._size, self._size)
+        size = (self._own.size, self._own.size)
         return functional.interpolate(image[None], size, mode=mode, antialias=False)[0]
 
     def _vary(self, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        angle = math.radians(float(torch.empty(1).uniform_(-self._degrees, self._degrees)))
-        side = -1.0 if torch.rand(1) < 0.5 else 1.0
-        cos, sin = math.cos(angle), math.sin(angle)
+        own = self._own
+        angle = math.radians(_drawn(-own.degrees, own.degrees))
+        side, zoom = 1.0 if torch.rand(1) < 0.5 else -1.0, 1 / _drawn(*own.zoom)
+        cos, sin = zoom * math.cos(angle), zoom * math.sin(angle)
         matrix = torch.tensor([[[side * cos, -sin, 0], [side * sin, cos, 0]]])
         shape = (1, 1, *found["image"].shape[1:])
         grid = functional.affine_grid(matrix, list(shape), align_corners=False)
         made = {}
         for name, mode in (("image", "bilinear"), ("mask", "nearest")):
             if name in found:
-                own = found[name][None]
-                made[name] = functional.grid_sample(own, grid, mode=mode, align_corners=False)[0]
+                whole = found[name][None]
+                made[name] = functional.grid_sample(whole, grid, mode=mode, align_corners=False)[0]
+        made["image"] += _drawn(-own.brightness, own.brightness)
         return made
+
+
+def _drawn(low: float, high: float) -> float:
+    return float(torch.empty(1).uniform_(low, high))
 
 
 def train(

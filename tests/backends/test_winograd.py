@@ -9,13 +9,16 @@ import pytest
 
 from dhc.backends.base import Target
 from dhc.backends.cpu import CpuBackend
+from dhc.backends.cpu.kernels import winograd_grad
 from dhc.backends.cpu.kernels.winograd import WinogradKernel
+from dhc.backends.cpu.kernels.winograd_grad import WinogradGradKernel
 from dhc.driver import COMMON_PASSES, compile_graph
 from dhc.ir.graph import Array, Graph, Input, Node, Param
 from dhc.ir.types import DType, Tensor
 from dhc.numerics import evaluate
 from dhc.ops.activation import Relu, Silu
 from dhc.ops.conv import Conv
+from dhc.ops.conv_grad import ConvWeightGrad
 from dhc.ops.elementwise import Add
 from dhc.passes.manager import run_passes
 
@@ -26,6 +29,9 @@ CASES = {  # input, filters, padding
     "one_vector": ((3, 32, 14, 20), 16, SAME),
     "no_padding": ((1, 16, 28, 26), 32, ((0, 0), (0, 0))),
     "lopsided": ((1, 16, 24, 25), 32, ((2, 0), (0, 1))),
+    "odd": ((9, 16, 7, 9), 32, SAME),
+    "odd_rows": ((2, 16, 17, 32), 48, SAME),
+    "odd_columns": ((2, 16, 16, 23), 16, SAME),
 }
 
 
@@ -85,7 +91,7 @@ def test_large_plain_convolutions_use_it(name: str, isa: str) -> None:
     ("shape", "stride", "dilation"),
     [
         ((1, 16, 20, 20), 1, 1),  # 100 tiles are too few
-        ((2, 16, 17, 32), 1, 1),  # an odd number of rows
+        ((32, 16, 5, 5), 1, 1),  # 9 tiles for 25 results are no gain
         ((2, 12, 32, 32), 1, 1),  # channels that fill no vectors
         ((1, 1024, 32, 32), 1, 1),  # more transformed weights than a core holds
         ((2, 16, 64, 64), 2, 1),
@@ -98,6 +104,59 @@ def test_others_do_not(shape: tuple[int, ...], stride: int, dilation: int) -> No
     pads = ((dilation, dilation),) * 2
     y = Relu()(Conv((stride, stride), pads, (dilation, dilation))(Relu()(x), weight))
     assert not any(_kernels(Graph("g", (x,), (("y", y),)), "avx512"))
+
+
+def _gradient(name: str) -> Graph:
+    """Activations come before, so that both operands are computed and lie channels last."""
+    shape, filters, pads = CASES[name]
+    x = Input("x", Tensor(DType.F32, shape))()
+    places = (n + sum(own) - 2 for n, own in zip(shape[2:], pads, strict=True))
+    upstream = Input("up", Tensor(DType.F32, (shape[0], filters, *places)))()
+    grad = ConvWeightGrad((1, 1), pads, (1, 1), 1, (3, 3))(Relu()(x), Relu()(upstream))
+    return Graph(name, (x, upstream), (("w", grad),))
+
+
+def _is_quick(graph: Graph, isa: str) -> bool:
+    steps = CpuBackend(Target("cpu", options={"isa": isa})).lower(graph).plan.steps
+    return any(isinstance(step.kernel, WinogradGradKernel) for step in steps)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("isa", ["", "avx2", "generic"])
+@pytest.mark.parametrize("name", CASES)
+def test_gradients_for_weights_are_those_of_convolution(name: str, isa: str, threads: int) -> None:
+    graph = _gradient(name)
+    values = _values(graph)
+    target = Target("cpu", threads=threads, options={"isa": isa} if isa else {})
+    found = _compiled(graph, values, target)["w"]
+    (expected,) = evaluate(graph, values)
+    np.testing.assert_allclose(found, expected, atol=3e-6 * np.abs(expected).max())
+
+
+def test_many_channels_and_tiles_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums and chunks of tiles are cut where they would not stay near a core."""
+    monkeypatch.setattr(winograd_grad, "SUM_BYTES", 2 * 16 * 16 * 32 * 4)
+    monkeypatch.setattr(winograd_grad, "CHUNK_BYTES", 0)
+    monkeypatch.setattr(winograd_grad, "LEAST_CHUNK", 7)
+    shape = (2, 80, 12, 14)
+    x, up = (
+        Input("x", Tensor(DType.F32, shape))(),
+        Input("up", Tensor(DType.F32, (2, 32, 12, 14)))(),
+    )
+    grad = ConvWeightGrad((1, 1), SAME, (1, 1), 1, (3, 3))(Relu()(x), Relu()(up))
+    graph = Graph("turns", (x, up), (("w", grad),))
+    values = _values(graph)
+    (expected,) = evaluate(graph, values)
+    for threads in (1, 3, 4):
+        found = _compiled(graph, values, Target("cpu", threads=threads))["w"]
+        np.testing.assert_allclose(found, expected, atol=3e-6 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradients_use_it(name: str) -> None:
+    shape, filters, _ = CASES[name]
+    assert _is_quick(_gradient(name), "avx512") == (max(shape[1], filters) > 16)
+    assert _is_quick(_gradient(name), "avx2")
 
 
 def test_nothing_stays_nothing_and_sums_lose_few_digits() -> None:

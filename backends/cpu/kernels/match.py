@@ -19,6 +19,7 @@ from dhc.backends.cpu.kernels.repack import repack_kernel
 from dhc.backends.cpu.kernels.warp import WarpKernel, fits
 from dhc.backends.cpu.kernels.weight_grad import Axis, WeightGradKernel
 from dhc.backends.cpu.kernels.winograd import WinogradKernel
+from dhc.backends.cpu.kernels.winograd_grad import WinogradGradKernel
 from dhc.backends.cpu.layout import anchor, is_cast, operand_position
 from dhc.backends.cpu.module import NativeKernel
 from dhc.backends.cpu.packing import PackedConv, PackedDense
@@ -60,7 +61,7 @@ def native_kernel(node: Node, buffers: tuple[Buffer, ...], isa: Isa) -> NativeKe
     if warped is not None:
         return warped
     if isinstance(node.op, PackedWeightGrad):
-        return _weight_grad(node, node.op, buffers)
+        return _winograd_grad(node, node.op, buffers, isa) or _weight_grad(node, node.op, buffers)
     if isinstance(node.op, PackedDepthwiseGrad):
         return _depthwise_grad(node, node.op, buffers)
     repack = repack_kernel(node, buffers, isa)
@@ -255,6 +256,23 @@ def _weight_grad(
         "", buffers, axes[:-1], axes[-1], tuple(tap for tap in taps if tap.count > 1), run, start,
         upstream.type.static_shape[1], grad.block, 1, 2,
     )  # fmt: skip
+
+
+def _winograd_grad(
+    node: Node, grad: PackedWeightGrad, buffers: tuple[Buffer, ...], isa: Isa
+) -> WinogradGradKernel | None:
+    """A gradient with fewer products, where it has the right form and is large enough."""
+    reads = _gradient_reads(node, grad, buffers)
+    plain = set(grad.stride) == set(grad.dilation) == {1}
+    if reads is None or grad.kernel != (3, 3) or not plain:
+        return None
+    (batch, row, pixel), _, start = reads
+    x, upstream = node.inputs
+    kernel = WinogradGradKernel(
+        "", buffers, batch, row, pixel, start, x.type.static_shape[1],
+        upstream.type.static_shape[1], grad.block,
+    )  # fmt: skip
+    return kernel if kernel.fits(isa) else None
 
 
 def _known_strides(buffer: Buffer) -> tuple[int, ...]:

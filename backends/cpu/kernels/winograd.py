@@ -16,13 +16,13 @@ from dhc.backends.cpu.function import Operand as Number
 from dhc.backends.cpu.kernel_printer import share_of
 from dhc.backends.cpu.kernels.conv import FLOAT, UNROLL, most_pixels
 from dhc.backends.cpu.kernels.epilogue import Epilogue
+from dhc.backends.cpu.kernels.filtering import PLACES, Tiling, Transforms, lines, within
 from dhc.backends.cpu.kernels.finish import Finish, RowAxis, operand_parameters
 from dhc.backends.cpu.scalar_printer import ScalarPrinter
 from dhc.backends.cpu.values import Value
 from dhc.ir.scalar import Buffer, Var
 from dhc.ir.types import DType
 
-PLACES = 16  # of a transformed tile
 LEAST_TILES = 128  # for which it pays to transform the weights in every call
 MOST_SCRATCH = 3 << 19  # bytes that stay near a core
 
@@ -63,9 +63,12 @@ class WinogradKernel:
         return False
 
     @property
+    def tiling(self) -> Tiling:
+        return Tiling(self.rows[0].size, self.rows[1].size, self.pixel.size)
+
+    @property
     def tiles(self) -> int:
-        """Tiles of all images."""
-        return self.rows[0].size * (self.rows[1].size // 2) * (self.pixel.size // 2)
+        return self.tiling.tiles
 
     def at_once(self, isa: Isa) -> int:
         """Tiles whose sums are held in registers."""
@@ -78,10 +81,9 @@ class WinogradKernel:
 
     def fits(self, isa: Isa) -> bool:
         """Whether it is quicker than multiplying all."""
-        even = self.rows[1].size % 2 == 0 and self.pixel.size % 2 == 0
         whole = self.channels % isa.lanes == 0 and self.filters % self.block == 0
         near = self.scratch(isa) <= MOST_SCRATCH
-        return even and whole and near and self.tiles >= LEAST_TILES
+        return self.tiling.pays and whole and near and self.tiles >= LEAST_TILES
 
     def function(self, isa: Isa) -> FunctionText:
         return _Generator(self, isa).function
@@ -98,6 +100,7 @@ class _Generator:
             kernel.name, operand_parameters(len(kernel.buffers), scratch=True)
         )
         self._scalars = ScalarPrinter(self.function, isa.lanes)
+        self._transforms = Transforms(self.function, isa.lanes)
         self._finish = Finish(
             self.function, self._scalars, kernel.buffers, kernel.rows, kernel.pixel,
             kernel.channel, kernel.filters, kernel.epilogue,
@@ -139,64 +142,31 @@ class _Generator:
         with function.loop(0, kernel.channels * kernel.block, self._lanes) as place:
             own = function.address(source, function.multiply(place, FLOAT))
             to = function.address("%scratch", function.multiply(place, FLOAT))
-            taps = [[self._load(own, (3 * y + x) * tap) for x in range(3)] for y in range(3)]
-            columns = [self._spread(list(column)) for column in zip(*taps, strict=True)]
-            for y in range(4):
-                for x, value in enumerate(self._spread([column[y] for column in columns])):
-                    self._store(value, to, (4 * y + x) * tap)
-
-    def _spread(self, taps: list[str]) -> list[str]:
-        """Three taps as four: a, (a + b + c) / 2, (a - b + c) / 2, c."""
-        a, b, c = taps
-        ends, half = self._do("fadd", a, c), f"splat (float {0.5:e})"
-        more, less = self._do("fadd", ends, b), self._do("fsub", ends, b)
-        return [a, self._do("fmul", more, half), self._do("fmul", less, half), c]
+            taps = self._transforms.load_places(own, 3, tap)
+            self._transforms.store_places(self._transforms.weights(taps), to, tap)
 
     # ---- inputs ------------------------------------------------------------------------------
 
     def _transform_inputs(self, tile: Number) -> None:
         """Tiles of 4x4 inputs, two pixels apart, a vector of channels at a time."""
         function, kernel = self.function, self._kernel
-        down, across = kernel.rows[1].step * FLOAT, kernel.pixel.step * FLOAT
+        high, wide = kernel.rows[1], kernel.pixel
         place = self._tiles * kernel.channels * FLOAT
         with function.loop(0, self._tiles) as number:
-            image, y, x = self._position(function.add(tile, number))
+            image, y, x = kernel.tiling.position(function, function.add(tile, number))
+            down = lines(function, y, high.size, 4, high.step * FLOAT)
+            across = lines(function, x, wide.size, 4, wide.step * FLOAT)
             offset = function.add(kernel.start, function.multiply(image, kernel.rows[0].step))
-            offset = function.add(offset, function.multiply(y, kernel.rows[1].step))
-            offset = function.add(offset, function.multiply(x, kernel.pixel.step))
+            offset = function.add(offset, function.multiply(y, high.step))
+            offset = function.add(offset, function.multiply(x, wide.step))
             source = function.address(f"%b{kernel.source}", function.multiply(offset, FLOAT))
             row = function.multiply(number, kernel.channels * FLOAT)
             to = function.address(self._inputs, row)
             with function.loop(0, kernel.channels, self._lanes) as channel:
                 own = function.address(source, function.multiply(channel, FLOAT))
                 out = function.address(to, function.multiply(channel, FLOAT))
-                read = [
-                    [self._load(own, i * down + j * across) for j in range(4)] for i in range(4)
-                ]
-                columns = [self._differences(list(column)) for column in zip(*read, strict=True)]
-                for i in range(4):
-                    across_row = self._differences([column[i] for column in columns])
-                    for j, value in enumerate(across_row):
-                        self._store(value, out, (4 * i + j) * place)
-
-    def _position(self, tile: Number) -> tuple[Number, Number, Number]:
-        """The image of a tile, and the first of its pixels."""
-        function, kernel = self.function, self._kernel
-        wide, high = kernel.pixel.size // 2, kernel.rows[1].size // 2
-        x = function.let(f"urem i64 {tile}, {wide}")
-        rest = function.let(f"udiv i64 {tile}, {wide}")
-        y = function.let(f"urem i64 {rest}, {high}")
-        image = function.let(f"udiv i64 {rest}, {high}")
-        return image, function.multiply(y, 2), function.multiply(x, 2)
-
-    def _differences(self, inputs: list[str]) -> list[str]:
-        a, b, c, d = inputs
-        return [
-            self._do("fsub", a, c),
-            self._do("fadd", b, c),
-            self._do("fsub", c, b),
-            self._do("fsub", b, d),
-        ]
+                read = self._transforms.load_grid(own, down, across)
+                self._transforms.store_places(self._transforms.inputs(read), out, place)
 
     # ---- products ----------------------------------------------------------------------------
 
@@ -223,13 +193,13 @@ class _Generator:
             to = function.address(self._sums, function.multiply(place, size))
             for number, cell in enumerate(cell for row in cells for cell in row):
                 total = function.let(f"load {self._vector}, ptr {cell}")
-                self._store(total, to, number * self._lanes * FLOAT)
+                self._transforms.store(total, to, number * self._lanes * FLOAT)
 
     def _channel(self, cells: list[list[str]], x: str, w: str, step: int) -> None:
         """One input channel of every tile times every vector of weights."""
         function, vector, kernel = self.function, self._vector, self._kernel
         loaded = [
-            self._load(w, (step * kernel.block + v * self._lanes) * FLOAT)
+            self._transforms.load(w, (step * kernel.block + v * self._lanes) * FLOAT)
             for v in range(self._vectors)
         ]
         for tile, row in enumerate(cells):
@@ -249,7 +219,7 @@ class _Generator:
         function, kernel = self.function, self._kernel
         size = self._tiles * kernel.block * FLOAT
         with function.loop(0, self._tiles) as number:
-            image, y, x = self._position(function.add(tile, number))
+            place = kernel.tiling.position(function, function.add(tile, number))
             own = function.multiply(number, kernel.block * FLOAT)
             source = function.address(self._sums, own)
             cells = [
@@ -258,29 +228,23 @@ class _Generator:
             ]
             for v in range(self._vectors):
                 at = function.address(source, v * self._lanes * FLOAT)
-                read = [[self._load(at, (4 * i + j) * size) for j in range(4)] for i in range(4)]
-                columns = [self._joined(list(column)) for column in zip(*read, strict=True)]
-                for i in range(2):
-                    for j, value in enumerate(self._joined([column[i] for column in columns])):
-                        function.do(f"store {self._vector} {value}, ptr {cells[i][j][v]}")
-            for i in range(2):
-                self._finish.store_block([image, function.add(y, i)], x, channel, cells[i])
+                sums = self._transforms.load_places(at, 4, size)
+                for own_cells, row in zip(cells, self._transforms.results(sums), strict=True):
+                    for cell, value in zip(own_cells, row, strict=True):
+                        function.do(f"store {self._vector} {value}, ptr {cell[v]}")
+            self._store(place, channel, cells)
 
-    def _joined(self, sums: list[str]) -> list[str]:
-        """Four sums as two: a + b + c, b - c - d."""
-        a, b, c, d = sums
-        first = self._do("fadd", self._do("fadd", a, b), c)
-        return [first, self._do("fsub", self._do("fsub", b, c), d)]
-
-    # ---- vectors -----------------------------------------------------------------------------
-
-    def _do(self, instruction: str, left: str, right: str) -> str:
-        return self.function.let(f"{instruction} {self._vector} {left}, {right}")
-
-    def _load(self, base: str, offset: int) -> str:
-        place = self.function.address(base, offset)
-        return self.function.let(f"load {self._vector}, ptr {place}, align {FLOAT}")
-
-    def _store(self, value: str, base: str, offset: int) -> None:
-        place = self.function.address(base, offset)
-        self.function.do(f"store {self._vector} {value}, ptr {place}, align {FLOAT}")
+    def _store(
+        self, place: tuple[Number, Number, Number], channel: Number, cells: list[list[list[str]]]
+    ) -> None:
+        """Ends the 2x2 results of a tile, as far as they lie within the image."""
+        function, kernel = self.function, self._kernel
+        image, y, x = place
+        columns = [1, 1] if kernel.pixel.size % 2 else [2]  # that are within or not together
+        for down, row in enumerate(cells):
+            line = [image, function.add(y, down)]
+            with within(function, line[1], kernel.rows[1].size, down):
+                for across, width in enumerate(columns):
+                    first, own = function.add(x, across), row[across : across + width]
+                    with within(function, first, kernel.pixel.size, across):
+                        self._finish.store_block(line, first, channel, own)
