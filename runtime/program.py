@@ -121,6 +121,19 @@ class Program:
             self._hand_over(specialised)
             return specialised.executable(inputs)
 
+    def compile_for(self, sizes: Mapping[str, int]) -> None:
+        """Compiles it for sizes by name, before the first call that has them.
+
+        Raises:
+            ArgumentError: if these are not all sizes that are open, or others too.
+            DhcError: if the program cannot have these sizes.
+        """
+        shapes = (type.shape for type in self.inputs.values())
+        known = {name for shape in shapes for size in shape for name in symbols(size)}
+        if known != sizes.keys():
+            raise ArgumentError(f"The open sizes are {sorted(known)}, not {sorted(sizes)}.")
+        self._specialised(tuple(sorted(sizes.items())))
+
     def parameters(self) -> dict[str, Array]:
         """Returns the parameters by path; changing the arrays changes nothing."""
         with self._turn:

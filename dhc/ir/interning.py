@@ -13,6 +13,7 @@ import struct
 import threading
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import cache
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
@@ -42,17 +43,25 @@ def value_key(value: object) -> Key:
 
     Interned objects are keyed by identity; dataclasses and tuples field by field.
     """
-    if isinstance(type(value), Interned):
+    kind = type(value)
+    if isinstance(kind, Interned):
         return (id(value),)
     if isinstance(value, float):
         return (float, struct.pack("<d", math.nan if math.isnan(value) else value))
     if isinstance(value, tuple):
-        return (tuple, *(value_key(item) for item in value))
-    if is_dataclass(value) and not isinstance(value, type | Enum):
-        return _fields_key(value)
-    return (type(value), value)
+        return (tuple, *map(value_key, value))
+    return (kind, value) if _compared(kind) is None else _fields_key(value)
 
 
 def _fields_key(value: object) -> Key:
-    assert is_dataclass(value)
-    return (type(value), *(value_key(getattr(value, f.name)) for f in fields(value) if f.compare))
+    names = _compared(type(value))
+    assert names is not None
+    return (type(value), *(value_key(getattr(value, name)) for name in names))
+
+
+@cache
+def _compared(kind: type) -> tuple[str, ...] | None:
+    """The fields by which objects of a dataclass are compared; None for other classes."""
+    if not is_dataclass(kind) or issubclass(kind, Enum):
+        return None
+    return tuple(f.name for f in fields(kind) if f.compare)

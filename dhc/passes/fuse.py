@@ -2,11 +2,14 @@
 
 A region has at most one *anchor*, the operator that reads many elements or moves them. Elementwise
 operators after it are its epilogue; those before it are its prologue, where the anchor reads each
-element about once. Every value inside a region is needed only there.
+element about once. Every value inside a region is needed only there, or is cheaper to compute again
+in each region than to keep: the sum, difference or product of a tensor that others read too with
+something small, such as the distance from a channel's mean.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -24,9 +27,12 @@ from dhc.ir.graph import (
 )
 from dhc.ir.rewrite import rebuild, transform
 from dhc.ops.base import Operator
-from dhc.ops.elementwise import Cast
+from dhc.ops.elementwise import Add, Cast, Mul, Sub
 from dhc.ops.region import Region
 from dhc.passes.manager import Pass
+
+REPEATED = (Add, Sub, Mul)  # what may be computed in several regions
+SMALL = 8  # times smaller than a result is an operand whose reading does not count
 
 
 @dataclass(frozen=True)
@@ -63,19 +69,19 @@ class _Grouping:
         self._users = users(graph.roots)
         self._outputs = set(graph.roots)
         self._order = list(topological(graph.roots))
-        self._group: dict[Node, _Group] = {}
+        self._groups: dict[Node, list[_Group]] = {}  # several for what is computed in each
 
     def groups(self) -> list[_Group]:
         """Visits nodes from the results upstream; each joins its users' group or starts one."""
         for node in reversed(self._order):
             if isinstance(node.op, (Input, Param, Constant, Literal_)):
                 continue
-            group = self._joinable(node)
-            if group is None:
-                group = _Group(node)
-                self._add(group, node, prologue=False)
-            self._group[node] = group
-        found = {id(group): group for group in self._group.values()}
+            groups = self._joinable(node)
+            if not groups:
+                groups = [_Group(node)]
+                self._add(groups[0], node, prologue=False)
+            self._groups[node] = groups
+        found = {id(group): group for groups in self._groups.values() for group in groups}
         return [group for group in found.values() if self._makes_region(group)]
 
     def _makes_region(self, group: _Group) -> bool:
@@ -83,21 +89,41 @@ class _Grouping:
         takes_literal = any(isinstance(source.op, Literal_) for source in group.root.inputs)
         return len(group.members) > 1 or (takes_literal and self._may_fuse(group.root))
 
-    def _joinable(self, node: Node) -> _Group | None:
+    def _joinable(self, node: Node) -> list[_Group]:
+        """Joins the groups of all its readers if it may; returns them, or nothing."""
         if node in self._outputs or not self._may_fuse(node):
-            return None
+            return []
         readers = self._users[node]
-        candidates = {id(self._group[reader]): self._group[reader] for reader in readers}
-        if len(candidates) != 1:
-            return None
-        group = next(iter(candidates.values()))
+        found = {id(group): group for reader in readers for group in self._groups[reader]}
+        groups = list(found.values())
+        if len(groups) > 1 and not self._is_repeated(node):
+            return []
+        sides = [self._side(node, group) for group in groups]
+        if any(side is None for side in sides):
+            return []
+        for group, side in zip(groups, sides, strict=True):
+            self._add(group, node, prologue=bool(side))
+        return groups
+
+    def _side(self, node: Node, group: _Group) -> bool | None:
+        """Whether a node would be on the prologue side of a group; None if it may not join it."""
+        readers = [reader for reader in self._users[node] if reader in group.members]
         prologue = any(group.members[r] or r is group.anchor for r in readers)
-        if len(group.members) >= self._options.max_ops or not self._may_fuse(group.root):
+        full = len(group.members) >= self._options.max_ops
+        if full or not self._may_fuse(group.root) or not self._allowed(node, group, prologue):
             return None
-        if not self._allowed(node, group, prologue):
-            return None
-        self._add(group, node, prologue)
-        return group
+        return prologue
+
+    def _is_repeated(self, node: Node) -> bool:
+        """Whether reading what a node is computed from takes no longer than reading its result.
+
+        Of its operands one is as large as the result, and in memory for other readers anyway.
+        """
+        if type(node.op) not in REPEATED:
+            return False
+        size = math.prod(node.type.static_shape)
+        large = [n for n in node.inputs if SMALL * math.prod(n.type.static_shape) > size]
+        return len(large) == 1 and large[0].type == node.type and len(self._users[large[0]]) > 1
 
     def _allowed(self, node: Node, group: _Group, prologue: bool) -> bool:
         if prologue:

@@ -167,6 +167,7 @@ def _fold(
         return known
     began, resume = perf_counter(), (own / LAST).exists()
     run = open_run(source.program, part.candidate, source.folder, own, target, part.dataset)
+    run.job.compile()
     describe_run(run, Beginning(source, target, fold=part.fold))
     trained = carry_out(run, Account(run, began), observers(part), resume)
     if trained.signal:

@@ -15,7 +15,7 @@ from dhc.driver import compile_graph
 from dhc.errors import DhcError
 from dhc.frontend import Program as Source
 from dhc.ir.graph import Array
-from dhc.ir.size import Size
+from dhc.ir.size import Size, symbols
 from dhc.ir.text import print_graph
 from dhc.metrics.base import Rows, join_rows
 from dhc.ops.random import COUNTER
@@ -97,6 +97,20 @@ class TrainingJob:
         bounded = replace(own, memory=settings.memory)
         self._step = compile_graph(graph, bounded, parameters=start, exchange=self.ranks.exchange)
         self._check = compile_graph(self.built.check, own)
+
+    def compile(self) -> None:
+        """Compiles the step for a whole batch, and its check, before any work begins.
+
+        Raises:
+            DhcError: if the network cannot have these sizes, or the target not run it with them.
+        """
+        numbers = next(self._sampler.epoch(0))
+        first = self.ranks.shares(numbers, self.settings.batch)[0]
+        names = symbols(self.built.batch)  # none if the model says how many samples it takes
+        self._step.compile_for(dict.fromkeys(names, len(first.numbers)))
+        if self.val is not None:
+            several = min(self.settings.batch, len(self.val))
+            self._check.compile_for(dict.fromkeys(names, several))
 
     # ---- what the trainer asks for ---------------------------------------------------------------
 

@@ -116,12 +116,9 @@ def train(
         ranks, lambda: _open(source, name, folder, chosen, given, not resume, communicator=ranks)
     )
     check_alike(ranks, run.job.arrays())
-
-    def describe() -> None:
-        run.check_folder(resume)
-        describe_run(run, Beginning(source, chosen, given))
-
-    first_alone(ranks, describe)
+    first_alone(ranks, lambda: run.check_folder(resume))
+    together(ranks, run.job.compile)
+    first_alone(ranks, lambda: describe_run(run, Beginning(source, chosen, given)))
     return carry_out(run, Account(run, began), observers, resume)
 
 

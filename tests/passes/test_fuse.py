@@ -10,7 +10,7 @@ from dhc.ir.types import DType, Tensor
 from dhc.ops.activation import Relu, Sigmoid
 from dhc.ops.base import run
 from dhc.ops.conv import Conv
-from dhc.ops.elementwise import Add, Mul
+from dhc.ops.elementwise import Add, Mul, Sub
 from dhc.ops.reduce import ReduceMean
 from dhc.ops.region import Region
 from dhc.ops.shape import Concat, Permute
@@ -72,6 +72,35 @@ def test_residual_add_joins_one_of_two_convolutions() -> None:
 def test_value_with_two_readers_in_one_region_stays_inside() -> None:
     conv = CONV(X, W)
     check(graph_of(Mul()(conv, Sigmoid()(conv))), [["conv", "sigmoid", "mul"]])
+
+
+def test_distance_from_a_mean_is_computed_where_it_is_read() -> None:
+    """Both readers read x and the means in place of a third tensor."""
+    conv = CONV(X, W)
+    distance = Sub()(conv, ReduceMean((0, 2, 3), keepdims=True)(conv))
+    square = ReduceMean((0, 2, 3))(Mul()(distance, distance))
+    graph = graph_of(square, Relu()(distance))
+    steps = [["conv"], ["reduce_mean"], ["sub", "mul", "reduce_mean"], ["sub", "relu"]]
+    check(graph, steps)
+
+
+def test_what_only_a_repetition_would_keep_in_memory_is_computed_once() -> None:
+    """The convolution has one reader, whose result may take its place."""
+    scaled = Mul()(CONV(X, W), ReduceMean((0, 2, 3), keepdims=True)(X))
+    graph = graph_of(ReduceMean((0, 2, 3))(scaled), Relu()(scaled))
+    steps = sorted([["reduce_mean"], ["conv", "mul"], ["reduce_mean"], ["relu"]])
+    assert sorted(fused_names(Fuse()(graph))) == steps
+    assert_same_results(graph, Fuse()(graph))
+
+
+def test_sum_of_two_tensors_is_computed_once() -> None:
+    """To compute it again would read two tensors in place of one."""
+    conv = CONV(X, W)
+    both = Add()(conv, X)
+    graph = graph_of(ReduceMean((0, 2, 3))(both), Relu()(both), Sigmoid()(conv))
+    names = fused_names(Fuse()(graph))
+    assert sum("add" in step for step in names) == 1
+    assert_same_results(graph, Fuse()(graph))
 
 
 def test_value_that_is_an_output_is_a_step_of_its_own() -> None:

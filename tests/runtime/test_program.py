@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 import dhc
 from dhc.api import Model, Source
 from dhc.driver import compile_graph
-from dhc.errors import DhcError
+from dhc.errors import ArgumentError, DhcError
 from dhc.ir.graph import Array, Graph, Input
 from dhc.ir.size import symbol
 from dhc.ir.types import DType, Tensor
@@ -71,6 +71,16 @@ def test_the_last_few_sizes_are_kept(model: Model, monkeypatch: pytest.MonkeyPat
     program(x=_image(3))
     program(x=_image(4))  # the oldest has gone
     assert made == [*heights, 30, 4]
+
+
+def test_sizes_may_be_compiled_for_before_they_are_called(model: Model) -> None:
+    program = dhc.compile(model, "reference")
+    program.compile_for({"N": 1, "H": 5, "W": 6})
+    made = list(program._cache.values())
+    program(x=_image(5, 6))
+    assert list(program._cache.values()) == made
+    with pytest.raises(ArgumentError, match="not .*'X'"):
+        program.compile_for({"N": 1, "H": 5, "X": 6})
 
 
 def test_sizes_that_follow_from_others_must_agree() -> None:

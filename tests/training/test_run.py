@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import dhc
 from dhc.errors import DhcError
 from dhc.ir.graph import Array
 from dhc.runtime.checkpoint import read_checkpoint
@@ -16,6 +17,7 @@ from dhc.runtime.reporting.records import EpochRecord, RunPlan, StepRecord
 from dhc.runtime.trainer import BEST, LAST
 from dhc.training.ranks import parts
 from dhc.training.run import Run
+from tests.training.conftest import STRIPES
 
 OpenStripes = Callable[..., Run]  # see conftest.py
 
@@ -70,6 +72,15 @@ def test_it_learns_in_narrow_precision(open_stripes: OpenStripes, precision: str
     run.train([seen])
     assert seen.epochs[-1].val["auc"] > 0.95
     assert all(array.dtype == np.float32 for array in run.job.weights().values())
+
+
+def test_what_cannot_be_compiled_leaves_no_files(open_stripes: OpenStripes) -> None:
+    """A budget of memory is known to be too small before anything is written."""
+    folder = open_stripes().folder.parent
+    (folder / "stripes.dhm").write_text(STRIPES)
+    with pytest.raises(DhcError, match="are allowed"):
+        dhc.train(dhc.load(folder / "stripes.dhm"), out=folder / "out", settings={"memory": "1kB"})
+    assert not (folder / "out").exists()
 
 
 def test_the_same_file_gives_the_same_weights(open_stripes: OpenStripes) -> None:
