@@ -13,7 +13,6 @@ import struct
 import threading
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from functools import cache
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
@@ -22,6 +21,7 @@ T = TypeVar("T")
 
 _table: WeakValueDictionary[Key, object] = WeakValueDictionary()
 _lock = threading.Lock()
+_names: dict[type, tuple[str, ...] | None] = {}  # what `_compared` has found
 
 
 class Interned(type):
@@ -59,9 +59,9 @@ def _fields_key(value: object) -> Key:
     return (type(value), *(value_key(getattr(value, name)) for name in names))
 
 
-@cache
 def _compared(kind: type) -> tuple[str, ...] | None:
     """The fields by which objects of a dataclass are compared; None for other classes."""
-    if not is_dataclass(kind) or issubclass(kind, Enum):
-        return None
-    return tuple(f.name for f in fields(kind) if f.compare)
+    if kind not in _names:
+        plain = not is_dataclass(kind) or issubclass(kind, Enum)
+        _names[kind] = None if plain else tuple(f.name for f in fields(kind) if f.compare)
+    return _names[kind]

@@ -79,7 +79,7 @@ def test_sizes_may_be_compiled_for_before_they_are_called(model: Model) -> None:
     made = list(program._cache.values())
     program(x=_image(5, 6))
     assert list(program._cache.values()) == made
-    with pytest.raises(ArgumentError, match="not .*'X'"):
+    with pytest.raises(ArgumentError, match=r"not .*'X'"):
         program.compile_for({"N": 1, "H": 5, "X": 6})
 
 
