@@ -25,10 +25,9 @@ from dhc.backends.cpu.kernels.finish import (
     row_offset,
     weights_offset,
 )
+from dhc.backends.cpu.kernels.products import add_products
 from dhc.backends.cpu.scalar_printer import ScalarPrinter
-from dhc.backends.cpu.values import Value
 from dhc.ir.scalar import Buffer, Var
-from dhc.ir.types import DType
 
 FLOAT = 4
 SMALL_WEIGHTS = 256 << 10  # bytes that stay in a second-level cache beside the input rows
@@ -261,15 +260,8 @@ class _Generator:
         for v in range(self._vectors):
             place = function.address(weights, (step * self._kernel.block + v * lanes) * FLOAT)
             loaded.append(function.let(f"load {vector}, ptr {place}, align {FLOAT * lanes}"))
-        for pixel, row in enumerate(cells):
-            place = function.address(source, (pixel * self._kernel.pixel.step + step) * FLOAT)
-            one = Value(function.let(f"load float, ptr {place}, align 4"), DType.F32)
-            spread = self._scalars.spread(one).text
-            for cell, weight in zip(row, loaded, strict=True):
-                old = function.let(f"load {vector}, ptr {cell}")
-                operands = [(vector, spread), (vector, weight), (vector, old)]
-                new = function.call(vector, f"llvm.fma.v{lanes}f32", *operands)
-                function.do(f"store {vector} {new}, ptr {cell}")
+        offsets = [(n * self._kernel.pixel.step + step) * FLOAT for n in range(len(cells))]
+        add_products(function, self._scalars, cells, source, offsets, loaded)
 
 
 def most_pixels(isa: Isa, block: int) -> int:

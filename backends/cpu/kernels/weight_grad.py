@@ -15,6 +15,7 @@ from dhc.backends.cpu.function import Operand as Number
 from dhc.backends.cpu.kernel_printer import share_of
 from dhc.backends.cpu.kernels.conv import FLOAT, Tap, most_pixels, pixel_blocks
 from dhc.backends.cpu.kernels.finish import operand_parameters
+from dhc.backends.cpu.kernels.products import add_products
 from dhc.backends.cpu.scalar_printer import ScalarPrinter
 from dhc.backends.cpu.values import Value
 from dhc.ir.scalar import Buffer
@@ -203,19 +204,12 @@ class _Generator:
 
     def _multiply(self, cells: list[list[str]], x: str, up: str) -> None:
         """One pixel: every input of the block times every vector of channels."""
-        function, vector, lanes = self.function, self._vector, self._isa.lanes
+        function, lanes = self.function, self._isa.lanes
         loaded = [
             self._channels(function.address(up, v * lanes * FLOAT), v) for v in range(self._vectors)
         ]
-        for number, row in enumerate(cells):
-            place = function.address(x, number * FLOAT)
-            one = Value(function.let(f"load float, ptr {place}, align 4"), DType.F32)
-            spread = self._scalars.spread(one).text
-            for cell, channels in zip(row, loaded, strict=True):
-                old = function.let(f"load {vector}, ptr {cell}")
-                operands = [(vector, spread), (vector, channels), (vector, old)]
-                new = function.call(vector, f"llvm.fma.v{lanes}f32", *operands)
-                function.do(f"store {vector} {new}, ptr {cell}")
+        offsets = [number * FLOAT for number in range(len(cells))]
+        add_products(function, self._scalars, cells, x, offsets, loaded)
 
     def _find_masks(self, channel: Number) -> None:
         """Finds which lanes of a block are output channels, where not all of them are."""

@@ -18,10 +18,9 @@ from dhc.backends.cpu.kernels.conv import FLOAT, UNROLL, most_pixels
 from dhc.backends.cpu.kernels.epilogue import Epilogue
 from dhc.backends.cpu.kernels.filtering import PLACES, Tiling, Transforms, lines, within
 from dhc.backends.cpu.kernels.finish import Finish, RowAxis, operand_parameters
+from dhc.backends.cpu.kernels.products import add_products
 from dhc.backends.cpu.scalar_printer import ScalarPrinter
-from dhc.backends.cpu.values import Value
 from dhc.ir.scalar import Buffer, Var
-from dhc.ir.types import DType
 
 LEAST_TILES = 128  # for which it pays to transform the weights in every call
 MOST_SCRATCH = 3 << 19  # bytes that stay near a core
@@ -197,20 +196,13 @@ class _Generator:
 
     def _channel(self, cells: list[list[str]], x: str, w: str, step: int) -> None:
         """One input channel of every tile times every vector of weights."""
-        function, vector, kernel = self.function, self._vector, self._kernel
+        kernel = self._kernel
         loaded = [
             self._transforms.load(w, (step * kernel.block + v * self._lanes) * FLOAT)
             for v in range(self._vectors)
         ]
-        for tile, row in enumerate(cells):
-            place = function.address(x, (tile * kernel.channels + step) * FLOAT)
-            one = Value(function.let(f"load float, ptr {place}, align {FLOAT}"), DType.F32)
-            spread = self._scalars.spread(one).text
-            for cell, weight in zip(row, loaded, strict=True):
-                old = function.let(f"load {vector}, ptr {cell}")
-                operands = [(vector, spread), (vector, weight), (vector, old)]
-                new = function.call(vector, f"llvm.fma.v{self._lanes}f32", *operands)
-                function.do(f"store {vector} {new}, ptr {cell}")
+        offsets = [(tile * kernel.channels + step) * FLOAT for tile in range(len(cells))]
+        add_products(self.function, self._scalars, cells, x, offsets, loaded)
 
     # ---- results -----------------------------------------------------------------------------
 

@@ -17,11 +17,10 @@ from dhc.backends.cpu.kernel_printer import share_of
 from dhc.backends.cpu.kernels.conv import FLOAT, most_pixels
 from dhc.backends.cpu.kernels.filtering import PLACES, Grid, Tiling, Transforms, lines
 from dhc.backends.cpu.kernels.finish import operand_parameters
+from dhc.backends.cpu.kernels.products import add_products
 from dhc.backends.cpu.kernels.weight_grad import Axis
 from dhc.backends.cpu.scalar_printer import ScalarPrinter
-from dhc.backends.cpu.values import Value
 from dhc.ir.scalar import Buffer
-from dhc.ir.types import DType
 
 LEAST_TILES = 16  # for which it pays to transform the sums
 CHUNK_BYTES = 512 << 10  # of transformed inputs and gradients
@@ -142,7 +141,7 @@ class _Generator:
             low = function.call("i64", "llvm.smax.i64", ("i64", origin), ("i64", first))
             high = function.call("i64", "llvm.smin.i64", ("i64", end), ("i64", last))
             units = (self._from(origin, low), self._from(origin, high))
-            self._clear()
+            self._clear(units)
             with function.loop(0, kernel.tiles, self._chunk) as tile:
                 rest = function.let(f"sub i64 {kernel.tiles}, {tile}")
                 count = function.call("i64", "llvm.smin.i64", ("i64", rest), ("i64", self._chunk))
@@ -154,10 +153,14 @@ class _Generator:
     def _from(self, origin: Number, unit: Number) -> str:
         return self.function.let(f"sub i64 {unit}, {origin}")
 
-    def _clear(self) -> None:
+    def _clear(self, units: tuple[str, str]) -> None:
+        """Zeroes the sums of units."""
         function = self.function
-        with function.loop(0, PLACES * self._sum_place, self._lanes * FLOAT) as place:
-            self._transforms.store("zeroinitializer", function.address(self._sums, place), 0)
+        low, high = (function.multiply(unit, self._unit) for unit in units)
+        with function.loop(0, PLACES) as place:
+            sums = function.address(self._sums, function.multiply(place, self._sum_place))
+            with function.loop(low, high, self._lanes * FLOAT) as at:
+                self._transforms.store("zeroinitializer", sums, at)
 
     # ---- operands ----------------------------------------------------------------------------
 
@@ -272,17 +275,9 @@ class _Generator:
 
     def _tile(self, cells: list[list[str]], x: str, up: str) -> None:
         """One tile: every channel of the unit times every vector of the block."""
-        function, vector = self.function, self._transforms.vector
         loaded = [self._transforms.load(up, v * self._lanes * FLOAT) for v in range(len(cells[0]))]
-        for number, row in enumerate(cells):
-            place = function.address(x, number * FLOAT)
-            one = Value(function.let(f"load float, ptr {place}, align {FLOAT}"), DType.F32)
-            spread = self._scalars.spread(one).text
-            for cell, channels in zip(row, loaded, strict=True):
-                old = function.let(f"load {vector}, ptr {cell}")
-                operands = [(vector, spread), (vector, channels), (vector, old)]
-                new = function.call(vector, f"llvm.fma.v{self._lanes}f32", *operands)
-                function.do(f"store {vector} {new}, ptr {cell}")
+        offsets = [number * FLOAT for number in range(len(cells))]
+        add_products(self.function, self._scalars, cells, x, offsets, loaded)
 
     # ---- results -----------------------------------------------------------------------------
 
