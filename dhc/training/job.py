@@ -107,7 +107,10 @@ class TrainingJob:
         numbers = next(self._sampler.epoch(0))
         first = self.ranks.shares(numbers, self.settings.batch)[0]
         names = symbols(self.built.batch)  # none if the model says how many samples it takes
-        self._step.compile_for(dict.fromkeys(names, len(first.numbers)))
+        try:
+            self._step.compile_for(dict.fromkeys(names, len(first.numbers)))
+        except DhcError as problem:
+            raise problem.at(self.settings.configured.places.get("memory")) from None
         if self.val is not None:
             several = min(self.settings.batch, len(self.val))
             self._check.compile_for(dict.fromkeys(names, several))

@@ -78,8 +78,9 @@ def test_what_cannot_be_compiled_leaves_no_files(open_stripes: OpenStripes) -> N
     """A budget of memory is known to be too small before anything is written."""
     folder = open_stripes().folder.parent
     (folder / "stripes.dhm").write_text(STRIPES)
-    with pytest.raises(DhcError, match="are allowed"):
+    with pytest.raises(DhcError, match="are allowed") as caught:
         dhc.train(dhc.load(folder / "stripes.dhm"), out=folder / "out", settings={"memory": "1kB"})
+    assert "stripes.memory:" in str(caught.value)
     assert not (folder / "out").exists()
 
 
