@@ -81,6 +81,14 @@ class Adopting(Protocol):
 
 
 @runtime_checkable
+class Sharing(Protocol):
+    """An executable that can use the weights of another one as they lie in memory."""
+
+    def share(self, other: Executable) -> bool:
+        """Takes the memory of another one's weights, if its own would lie in the same way."""
+
+
+@runtime_checkable
 class Connecting(Protocol):
     """An executable that can stop for sums over ranks; alone if it is connected to nobody."""
 

@@ -48,7 +48,7 @@ def _last_stages(lowered: Lowered) -> dict[str, str]:
         "fused": print_graph(lowered.fused),
         "plan": print_plan(lowered.plan),
         "kernels": "\n".join(map(print_kernel, lowered.plan.kernels)),
-        "source": lowered.source.text,
+        "source": "\n".join(lowered.source.files.values()),
     }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dhc.backends.base import Adopting, Executable, Target, expect_input
+from dhc.backends.base import Adopting, Executable, Sharing, Target, expect_input
 from dhc.errors import ArgumentError
 from dhc.ir.graph import Array, Graph
 from dhc.ir.size import Expr, Size, Symbol, substitute, symbols
@@ -168,7 +168,7 @@ class Program:
         """Gives the updated parameters to the program for the sizes of this call."""
         if self._holder is specialised:
             return
-        if self._holder is not None:
+        if self._holder is not None and not _share(self._holder, specialised):
             state = self._state()
             self._replaced = {**self._values, **state}
             self._load(specialised)
@@ -244,6 +244,18 @@ class Program:
         specialised.executable.load(
             {**values, **constants, **dict(zip(names, prepared, strict=True))}
         )
+
+
+def _share(holder: Specialised, taker: Specialised) -> bool:
+    """Whether one program could take another's weights without a copy.
+
+    What they prepare from parameters must be nothing: it may differ with their sizes.
+    """
+    if not isinstance(taker.executable, Sharing):
+        return False
+    graphs = [each.prepare() for each in (holder, taker)]
+    prepared = any(graph.outputs or graph.constants for graph in graphs)
+    return not prepared and taker.executable.share(holder.executable)
 
 
 def copies(values: Values) -> dict[str, Array]:

@@ -11,7 +11,7 @@ from dhc.backends.base import Compiled, Executable, Restored, Source, StagedBack
 from dhc.backends.cpu.executable import CpuExecutable
 from dhc.backends.cpu.features import host_isa
 from dhc.backends.cpu.interface import Interface, interface_of
-from dhc.backends.cpu.jit import compile_object, link_all, version
+from dhc.backends.cpu.jit import link_all, version
 from dhc.backends.cpu.pages import release_compiler
 from dhc.backends.cpu.pool import make_pool
 from dhc.backends.cpu.snapshot import Snapshot, pack, unpack
@@ -53,15 +53,18 @@ class LlvmEngine(StagedBackend):
         return make_cpu_plan(graph, self._isa)
 
     def codegen(self, plan: Plan) -> Source:
-        from dhc.backends.cpu.module import print_module
+        from dhc.backends.cpu.module import print_modules
 
         profile = bool(self.target.options.get("profile", False))
-        return Source({f"{plan.name}.ll": print_module(plan, self._isa, profile)}, plan)
+        first, *rest = print_modules(plan, self._isa, profile)
+        kernels = {f"{plan.name}.{k}.ll": text for k, text in enumerate(rest, 1)}
+        return Source({f"{plan.name}.ll": first, **kernels}, plan)
 
     def build(self, source: Source) -> Executable:
-        return self._executable(
-            interface_of(source.plan, self._isa), compile_object(source.text, self._isa)
-        )
+        from dhc.backends.cpu.compilers import compile_objects
+
+        objects = compile_objects(list(source.files.values()), self._isa, self._workers)
+        return self._executable(interface_of(source.plan, self._isa), objects)
 
     def identity(self) -> str:
         return f"{self._isa} {version()}"
@@ -73,7 +76,7 @@ class LlvmEngine(StagedBackend):
         if not isinstance(executable, CpuExecutable):
             return None
         prepare = print_graph(compiled.prepare(), origins=False)
-        return pack(Snapshot(executable.interface, prepare, executable.object_code))
+        return pack(Snapshot(executable.interface, prepare, executable.objects))
 
     def restore(self, stored: bytes) -> Restored | None:
         found = unpack(stored)
@@ -87,12 +90,16 @@ class LlvmEngine(StagedBackend):
 
             return parse_graph(found.prepare)
 
-        executable = self._executable(found.interface, found.code)
+        executable = self._executable(found.interface, found.objects)
         release_compiler()
         inputs = {port.label: port.type for port in found.interface.inputs}
         return Restored(Compiled(prepare, executable), inputs)
 
-    def _executable(self, interface: Interface, code: bytes) -> CpuExecutable:
-        workers = self.target.threads or os.cpu_count() or 1
-        pool = make_pool(workers, self._isa, bool(self.target.options.get("portable", False)))
-        return CpuExecutable(interface, code, link_all(code, interface.entries), pool)
+    @property
+    def _workers(self) -> int:
+        return self.target.threads or os.cpu_count() or 1
+
+    def _executable(self, interface: Interface, objects: Sequence[bytes]) -> CpuExecutable:
+        portable = bool(self.target.options.get("portable", False))
+        pool = make_pool(self._workers, self._isa, portable)
+        return CpuExecutable(interface, objects, link_all(objects, interface.entries), pool)

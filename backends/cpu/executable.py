@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from dhc.backends.base import expect_input
+from dhc.backends.base import Executable, expect_input
 from dhc.backends.cpu.blocks import pack, unpack
 from dhc.backends.cpu.calling import FIRST_ARRAY, barrier_bytes, scratch_start
 from dhc.backends.cpu.interface import Interface, Port
@@ -28,16 +28,16 @@ class CpuExecutable:
 
     Args:
         interface: What the code expects.
-        object_code: The object file that the code was linked from.
+        objects: The object files that the code was linked from.
         codes: The functions that every worker runs, in their order.
         pool: The workers.
     """
 
     def __init__(
-        self, interface: Interface, object_code: bytes, codes: Sequence[Code], pool: Pool
+        self, interface: Interface, objects: Sequence[bytes], codes: Sequence[Code], pool: Pool
     ) -> None:
         self.interface = interface
-        self.object_code = object_code
+        self.objects = tuple(objects)
         self._codes = dict(zip(interface.entries, codes, strict=True))
         self._exchange = Exchange()
         self._pool = pool
@@ -72,6 +72,15 @@ class CpuExecutable:
             return False
         self._weights = memory
         return True
+
+    def share(self, other: Executable) -> bool:
+        """Takes the memory of another one's weights, if its own would lie in the same way."""
+        if not isinstance(other, CpuExecutable):
+            return False
+        alike = other.interface.weights == self.interface.weights
+        if alike:
+            self._weights = other._block
+        return alike
 
     @property
     def _block(self) -> Bytes:

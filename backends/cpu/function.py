@@ -113,11 +113,16 @@ class FunctionText:
         self.do(f"br label %after{n}")
         self.label(f"after{n}")
 
-    def text(self) -> str:
-        """The whole function."""
+    def prototype(self) -> str:
+        """Declares the function for another module."""
+        types = ", ".join(type for type, _ in self._parameters)
+        return f"declare hidden void @{self.name}({types})"
+
+    def text(self, linkage: str = "internal") -> str:
+        """The whole function; `linkage` is `hidden` if another module calls it."""
         parameters = ", ".join(f"{type} %{name}" for type, name in self._parameters)
         lines = [
-            f"define internal void @{self.name}({parameters}) #0 {{",
+            f"define {linkage} void @{self.name}({parameters}) #0 {{",
             "entry:",
             *self._allocas,
             "  br label %body",

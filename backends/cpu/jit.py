@@ -1,4 +1,4 @@
-"""Compiles LLVM text to machine code and links it into this process."""
+"""Links machine code into this process."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import hashlib
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dhc.backends.cpu.features import Isa
+from dhc.backends.cpu.llvm import compile_text
 from dhc.runtime.cache import default_cache
 
 _ready = threading.Lock()
@@ -31,66 +31,36 @@ def version() -> str:
     return f"llvmlite {llvmlite.__version__} LLVM {llvm.llvm_version_info}"
 
 
-def compile_object(text: str, isa: Isa) -> bytes:
-    """Returns the object file of a module.
-
-    Vectors are explicit in the text, so LLVM's own vectorisers and unrolling are off.
-    """
-    import llvmlite.binding as llvm
-
-    machine: Any = _machine(isa)
-    module = llvm.parse_assembly(text)
-    module.triple = llvm.get_process_triple()
-    module.data_layout = str(machine.target_data)
-    module.verify()
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
-    options.loop_vectorization = False
-    options.slp_vectorization = False
-    options.loop_unrolling = False
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
-    return bytes(machine.emit_object(module))
-
-
 def cached_object(text: str, isa: Isa) -> bytes:
     """Returns the object file of a module from the cache, else compiles it."""
     name = f"object {version()} {isa} {hashlib.sha256(text.encode('utf-8')).hexdigest()}"
     cache = default_cache()
     code = cache.get(name)
     if code is None:
-        code = compile_object(text, isa)
+        code = compile_text(text, isa.cpu, isa.features)
         cache.put(name, code)
     return code
 
 
 def link(code: bytes, name: str) -> Code:
     """Makes an object file's function `name` callable."""
-    return link_all(code, [name])[0]
+    return link_all([code], [name])[0]
 
 
-def link_all(code: bytes, names: Sequence[str]) -> tuple[Code, ...]:
-    """Makes several functions of an object file callable."""
+def link_all(objects: Sequence[bytes], names: Sequence[str]) -> tuple[Code, ...]:
+    """Makes several functions of object files callable, which may call each other's."""
     import llvmlite.binding as llvm
 
     _initialise()
     jit = llvm.create_lljit_compiler()
     library = llvm.JITLibraryBuilder()
-    library.add_object_img(code)
+    for code in objects:
+        library.add_object_img(code)
     library.add_current_process()
     for name in names:
         library.export_symbol(name)
     tracker = library.link(jit, f"dhc_{id(jit)}")
     return tuple(Code(tracker[name], (jit, tracker)) for name in names)
-
-
-def _machine(isa: Isa) -> object:
-    import llvmlite.binding as llvm
-
-    _initialise()
-    target = llvm.Target.from_triple(llvm.get_process_triple())
-    return target.create_target_machine(
-        cpu=isa.cpu, features=isa.features, opt=3, reloc="pic", codemodel="default"
-    )
 
 
 def _initialise() -> None:

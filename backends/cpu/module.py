@@ -1,11 +1,11 @@
-"""Assembles one LLVM module for a plan: its kernels, and the function that every worker runs.
+"""Assembles LLVM modules for a plan: its kernels, and the function that every worker runs.
 
 A plan with collectives has a function for each stretch of launches between them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol, runtime_checkable
 
 from dhc.backends.cpu.calling import (
@@ -26,6 +26,8 @@ from dhc.backends.cpu.kernel_printer import print_kernel
 from dhc.ir.kernel import Kernel
 from dhc.lower.plan import Launch, Plan, Slot
 
+PART = 400_000  # characters of a module, when kernels take more than that
+
 
 @runtime_checkable
 class NativeKernel(Protocol):
@@ -45,27 +47,54 @@ class NativeKernel(Protocol):
         """Prints it; parameters are the operands' addresses, then worker and workers."""
 
 
-def print_module(plan: Plan, isa: Isa, profile: bool = False) -> str:
-    """Returns the module's text; the same plan gives the same text.
+def print_modules(plan: Plan, isa: Isa, profile: bool = False) -> tuple[str, ...]:
+    """Returns the texts of a plan's modules; the same plan gives the same texts.
 
-    With `profile` the first worker writes the cycle counter before and after each step.
+    The first has the functions that workers call. If there is much text the kernels are in further
+    modules, which can be compiled at the same time.
+
+    Args:
+        plan: What to print.
+        isa: For which processor.
+        profile: Whether the first worker writes the cycle counter before and after each step.
     """
     functions: dict[str, FunctionText] = {}
     for step in plan.launches:
         if step.kernel.name not in functions:
             functions[step.kernel.name] = _function(step, isa)
-    definitions = {n: text for f in functions.values() for n, text in f.definitions.items()}
-    declarations = {line for f in functions.values() for line in f.declarations}
-    parts = [
-        f"; dhc program {plan.name} for {isa.name}",
-        "\n".join(sorted(declarations)),
-        *(definitions[name] for name in sorted(definitions)),
-        *(function.text() for function in functions.values()),
-        _barrier(),
-        *_entries(plan, isa, profile),
-        'attributes #0 = { noinline nounwind "prefer-vector-width"="512" }',
-    ]
-    return "\n".join(parts) + "\n"
+    head = f"; dhc program {plan.name} for {isa.name}"
+    entries = [_barrier(), *_entries(plan, isa, profile)]
+    parts = _cut([function.text("hidden") for function in functions.values()])
+    common = _common(functions.values())
+    if len(parts) == 1:
+        return (_joined([head, *common, *(f.text() for f in functions.values()), *entries]),)
+    known = "\n".join(function.prototype() for function in functions.values())
+    first = _joined([head, known, *entries])
+    return (first, *(_joined([head, *common, *part]) for part in parts))
+
+
+def _cut(texts: Sequence[str]) -> list[list[str]]:
+    """Cuts texts into parts of about the same size, not much above `PART`."""
+    count = -(-sum(map(len, texts)) // PART) or 1
+    each = sum(map(len, texts)) / count
+    found: list[list[str]] = [[] for _ in range(count)]
+    before = 0
+    for text in texts:
+        found[min(int(before / each), count - 1)].append(text)
+        before += len(text)
+    return [part for part in found if part] or [[]]
+
+
+def _common(functions: Collection[FunctionText]) -> list[str]:
+    """What kernels call: declarations, and functions that each module has for itself."""
+    definitions = {n: text for f in functions for n, text in f.definitions.items()}
+    declarations = {line for f in functions for line in f.declarations}
+    return ["\n".join(sorted(declarations)), *(definitions[name] for name in sorted(definitions))]
+
+
+def _joined(parts: Sequence[str]) -> str:
+    attributes = 'attributes #0 = { noinline nounwind "prefer-vector-width"="512" }'
+    return "\n".join([*parts, attributes]) + "\n"
 
 
 def _function(step: Launch, isa: Isa) -> FunctionText:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import struct
+import io
 from dataclasses import dataclass
 
 from dhc.backends.cpu.interface import Interface, interface_from_json, interface_to_json
-
-_LENGTHS = struct.Struct("<3Q")
+from dhc.backends.cpu.llvm import read_blocks, write_blocks
 
 
 @dataclass(frozen=True)
@@ -17,35 +15,27 @@ class Snapshot:
 
     Attributes:
         prepare: The text of the prepare graph.
-        code: The object file.
+        objects: The object files.
     """
 
     interface: Interface
     prepare: str
-    code: bytes
+    objects: tuple[bytes, ...]
 
 
 def pack(snapshot: Snapshot) -> bytes:
     """Returns a snapshot as bytes."""
-    parts = [
-        interface_to_json(snapshot.interface).encode("utf-8"),
-        snapshot.prepare.encode("utf-8"),
-        snapshot.code,
-    ]
-    return _LENGTHS.pack(*map(len, parts)) + b"".join(parts)
+    made = io.BytesIO()
+    texts = (interface_to_json(snapshot.interface), snapshot.prepare)
+    write_blocks(made, [*(text.encode("utf-8") for text in texts), *snapshot.objects])
+    return made.getvalue()
 
 
 def unpack(content: bytes) -> Snapshot | None:
     """Reads what `pack` wrote; None if it is damaged. The bytes must be authentic."""
     try:
-        lengths = _LENGTHS.unpack_from(content)
-        if sum(lengths) + _LENGTHS.size != len(content):
-            return None
-        first, second = _LENGTHS.size + lengths[0], _LENGTHS.size + lengths[0] + lengths[1]
-        return Snapshot(
-            interface_from_json(content[_LENGTHS.size : first].decode("utf-8")),
-            content[first:second].decode("utf-8"),
-            content[second:],
-        )
-    except (struct.error, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError):
+        interface, prepare, *objects = read_blocks(content)
+        found = interface_from_json(interface.decode("utf-8"))
+        return Snapshot(found, prepare.decode("utf-8"), tuple(objects))
+    except (ValueError, KeyError, TypeError):
         return None

@@ -24,7 +24,7 @@ from dhc.passes.widen import widen
 from dhc.runtime.comm.agree import check_alike, share_json, together
 from dhc.runtime.comm.base import Communicator
 from dhc.runtime.data.dataset import DataSet, open_dataset
-from dhc.runtime.data.sampler import Sampler
+from dhc.runtime.data.sampler import Sampler, even_batch
 from dhc.runtime.parameters import check_values
 from dhc.targets import make_backend
 from dhc.training.diagnose import FINITE, first_trouble
@@ -112,8 +112,7 @@ class TrainingJob:
         except DhcError as problem:
             raise problem.at(self.settings.configured.places.get("memory")) from None
         if self.val is not None:
-            several = min(self.settings.batch, len(self.val))
-            self._check.compile_for(dict.fromkeys(names, several))
+            self._check.compile_for(dict.fromkeys(names, len(self._plan(self.val)[0])))
 
     # ---- what the trainer asks for ---------------------------------------------------------------
 
@@ -196,7 +195,8 @@ class TrainingJob:
         return self._result(list(self._measured(samples, self._plan(samples), watch)))
 
     def _plan(self, samples: Samples) -> list[Array]:
-        return list(Sampler(len(samples), self.settings.batch, shuffle=False).epoch(0))
+        several = even_batch(len(samples), self.settings.batch)
+        return list(Sampler(len(samples), several, shuffle=False).epoch(0))
 
     def _measured(
         self, samples: Samples, plan: Sequence[Array], watch: Watch | None = None

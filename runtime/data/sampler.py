@@ -93,6 +93,16 @@ class Sampler:
             yield order[number * self.batch : (number + 1) * self.batch]
 
 
+def even_batch(count: int, most: int) -> int:
+    """Returns a size of batches for samples whose order does not matter.
+
+    It is at most `most`, and divides the number of samples where one from half of that on does: a
+    shorter last batch would be another program to compile.
+    """
+    sizes = range(min(count, most), (most - 1) // 2, -1)
+    return next((size for size in sizes if count % size == 0), min(count, most))
+
+
 def shard(batch: Array, rank: int, ranks: int) -> Array:
     """Returns one rank's part of a batch: neighbouring samples, as even as can be."""
     edges = [len(batch) * k // ranks for k in range(ranks + 1)]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
 
 from dhc.backends.base import Target
 from dhc.backends.cpu import CpuBackend
+from dhc.backends.cpu.executable import CpuExecutable
 from dhc.backends.cpu.features import AVX2, AVX512, Isa
 from dhc.backends.cpu.keep import KeepPacked
 from dhc.backends.cpu.kernels.repack import RepackKernel
 from dhc.backends.cpu.packing import PackWeights
 from dhc.driver import COMMON_PASSES, compile_graph, input_types
 from dhc.frontend import load_text
-from dhc.ir.graph import Graph, Node, topological
+from dhc.ir.graph import Array, Graph, Node, topological
 from dhc.lower.plan import Plan
 from dhc.numerics import difference, draw_values, evaluate
 from dhc.ops.elementwise import Mul, Sub
@@ -47,7 +48,15 @@ model Net() {
 """
 
 
-def _step(optimizer: str = "adam", clip: bool = False, text: str = TEXT) -> Graph:
+SIZES = {"N": 2, "H": 8, "W": 8}
+
+
+def _step(
+    optimizer: str = "adam",
+    clip: bool = False,
+    text: str = TEXT,
+    sizes: Mapping[str, int] = SIZES,
+) -> Graph:
     model = load_text(text).model("Net").graph
 
     def squares(out: Mapping[str, Node], data: Mapping[str, Node]) -> Node:
@@ -57,7 +66,6 @@ def _step(optimizer: str = "adam", clip: bool = False, text: str = TEXT) -> Grap
     adjust = (ClipNorm(1.0),) if clip else ()
     options = StepOptions(OPTIMIZERS[optimizer](), adjust=adjust)
     step = build_step(model, {"t": model.outputs[0][1].type}, squares, options)
-    sizes = {"N": 2, "H": 8, "W": 8}
     return run_passes(bind_sizes(step.graph, sizes), COMMON_PASSES)
 
 
@@ -141,3 +149,31 @@ def test_weights_are_packed_anew_for_gradients_in_tiles(isa: str) -> None:
     for path in (path for path in found if path.startswith("mean/")):
         scale = np.abs(expected[path]).max()
         np.testing.assert_allclose(found[path], expected[path], atol=1e-5 * scale, err_msg=path)
+
+
+def test_batches_of_other_sizes_go_on_with_the_same_weights(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They lie alike whatever the number of samples, so nothing is copied from one to the other."""
+    graph = _step(sizes={"H": 8, "W": 8})
+    start = draw_values(bind_sizes(graph, {"N": 2}))
+    params = {param.path: start[param.path] for param in graph.params}
+    copied: list[Sequence[str]] = []
+    read = CpuExecutable.read
+
+    def noted(self: CpuExecutable, labels: Sequence[str]) -> dict[str, Array]:
+        copied.append(labels)
+        return read(self, labels)
+
+    monkeypatch.setattr(CpuExecutable, "read", noted)
+    ours, exact = (compile_graph(graph, name, parameters=params) for name in ("cpu", "reference"))
+    for samples in (2, 3, 2, 3):
+        values = draw_values(bind_sizes(graph, {"N": samples}))
+        inputs = {label: values[label] for label in ours.inputs}
+        found, expected = ours(**inputs), exact(**inputs)
+        np.testing.assert_allclose(found["loss"], expected["loss"], rtol=1e-5)
+    assert not copied
+    after, wanted = ours.parameters(), exact.parameters()
+    for path in WEIGHTS:
+        scale = np.abs(wanted[path]).max()
+        np.testing.assert_allclose(after[path], wanted[path], atol=1e-5 * scale, err_msg=path)

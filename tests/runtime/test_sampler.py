@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dhc.runtime.data.sampler import Sampler, shard
+from dhc.runtime.data.sampler import Sampler, even_batch, shard
 
 COUNTS = st.integers(1, 60)
 
@@ -121,3 +121,16 @@ def test_balanced_orders_follow_from_seed_and_epoch() -> None:
     assert not np.array_equal(BALANCED.order(5), BALANCED.order(6))
     rest = list(BALANCED.epoch(5, first=2))
     np.testing.assert_array_equal(np.concatenate(rest), BALANCED.order(5)[16:])
+
+
+@given(COUNTS, st.integers(1, 70))
+def test_even_batches_are_equal_where_a_large_enough_size_divides(count: int, most: int) -> None:
+    size = even_batch(count, most)
+    assert size <= most
+    sizes = {len(numbers) for numbers in Sampler(count, size, shuffle=False).epoch(0)}
+    divisors = [k for k in range(1, most + 1) if count % k == 0 and 2 * k >= most]
+    assert sizes == {divisors[-1]} if divisors else size == min(count, most)
+
+
+def test_even_batches_are_as_large_as_can_be() -> None:
+    assert [even_batch(count, 16) for count in (20, 130, 32, 17, 5)] == [10, 13, 16, 16, 5]

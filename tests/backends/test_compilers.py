@@ -1,0 +1,70 @@
+"""Large programs are compiled in parts, by several processes, and mean the same."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dhc
+from dhc.backends.base import Target
+from dhc.backends.cpu import CpuBackend, module
+from dhc.backends.cpu.compilers import compile_objects
+from dhc.backends.cpu.features import GENERIC
+from dhc.backends.cpu.llvm import compile_text, read_blocks
+
+TEXTS = [
+    f"define i64 @f{k}(i64 %x) {{\n  %y = add i64 %x, {k}\n  ret i64 %y\n}}\n" for k in range(5)
+]
+NETWORK = """
+model Net() {
+    input image: f32[2, 3, 8, 8]
+    output y = image -> conv(20, kernel=3, pad=1) -> relu() -> maxpool(2) -> conv(9, kernel=3)
+        -> global_avgpool() -> flatten() -> dense(5) -> softmax()
+}
+"""
+
+
+def _alone() -> list[bytes]:
+    return [compile_text(text, GENERIC.cpu, GENERIC.features) for text in TEXTS]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 9])
+def test_object_files_are_the_same_whoever_compiles(workers: int) -> None:
+    assert list(compile_objects(TEXTS, GENERIC, workers)) == _alone()
+
+
+@pytest.mark.parametrize("what", ["/nowhere/python", "false", "echo"])
+def test_what_a_helper_cannot_do_is_done_here(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There may be no interpreter, or one that fails, or one that says something else."""
+    monkeypatch.setattr(sys, "executable", what)
+    assert list(compile_objects(TEXTS, GENERIC, 2)) == _alone()
+
+
+def test_mistakes_in_a_text_are_errors_also_in_a_helper() -> None:
+    with pytest.raises(RuntimeError, match="LLVM IR parsing error"):
+        compile_objects([*TEXTS, "define nonsense"], GENERIC, 2)
+
+
+@pytest.mark.parametrize("content", [b"\x01", b"\x09" + bytes(7), b"\x01" + bytes(7)])
+def test_blocks_that_are_cut_off_are_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match="cut off"):
+        read_blocks(content)
+
+
+def test_parts_of_a_program_mean_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels in modules of their own, and the program from the cache."""
+    file = tmp_path / "net.dhm"
+    file.write_text(f"dhm 1\n{NETWORK}")
+    model = dhc.load(file).model("Net")
+    image = np.random.default_rng(1).standard_normal((2, 3, 8, 8)).astype(np.float32)
+    whole = dhc.compile(model, "cpu")(image=image)["y"]
+    monkeypatch.setattr(module, "PART", 8_000)
+    monkeypatch.setenv("DHC_CACHE", str(tmp_path / "cache"))
+    files = CpuBackend(Target("cpu", threads=2)).lower(model.graph).source.files
+    assert len(files) > 3
+    assert "define hidden" not in next(iter(files.values()))
+    for _ in range(2):
+        assert np.array_equal(dhc.compile(model, "cpu")(image=image)["y"], whole)
