@@ -13,7 +13,7 @@ from bench.machine import describe, keep_memory, print_description
 from bench.options import some_of
 from bench.output import add_output, write_json
 from bench.parity import ours, theirs
-from bench.parity.compare import compare
+from bench.parity.compare import Judged, compare
 from bench.parity.tasks import FILE, TASKS, Task, split
 from dhc.commands.report import print_table
 from dhc.metrics.bootstrap import Interval
@@ -37,10 +37,8 @@ def measure(
         found["dhc"].append(own)
         found["torch"].append(other)
     name, _, component = task.metric.partition(".")
-    metric = next(m.metric for m in settings.metrics if m.name == name)
-    rows = {kind: [run.rows[name] for run in runs] for kind, runs in found.items()}
+    metric = Judged(next(m.metric for m in settings.metrics if m.name == name), component)
     groups = groups_of(dataset.parts["test"])
-    quality = compare(metric, component, rows["dhc"], rows["torch"], groups)
     totm = {kind: [run.seconds for run in runs] for kind, runs in found.items()}
     return {
         "task": task.train,
@@ -50,17 +48,17 @@ def measure(
         "epochs": settings.epochs,
         "totm_s": totm,
         "totm_ratio": sum(totm["torch"]) / sum(totm["dhc"]),
-        **dict(zip(("dhc", "torch", "difference"), map(asdict, quality), strict=True)),
+        **{kind: asdict(each) for kind, each in compare(metric, found, groups).items()},
     }
 
 
 def print_tasks(results: list[dict[str, object]]) -> None:
     """Prints one line for each experiment."""
-    columns = ["experiment", "metric", "goal", "dhc", "torch", "difference", "totm torch / dhc"]
+    columns = ["experiment", "metric", "goal", "dhc", "torch", "difference", "together", "totm"]
     rows = [
         [
             str(r["task"]), str(r["metric"]), str(r["least"]), _text(r["dhc"]), _text(r["torch"]),
-            _text(r["difference"]), f"{r['totm_ratio']:.2f}",
+            _text(r["difference"]), _text(r["together"]), f"{r['totm_ratio']:.2f}",
         ]
         for r in results
     ]  # fmt: skip

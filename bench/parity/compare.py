@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from dhc.metrics.base import Array, Counts, Metric, Rows
+from bench.parity.ours import Trained
+from dhc.ir.graph import Array
+from dhc.metrics.base import Counts, Metric, Rows
 from dhc.metrics.bootstrap import Interval, interval
 from dhc.metrics.paired import difference
 
 
 @dataclass(frozen=True)
-class OverSeeds(Metric):
-    """The mean over seeds of a metric; rows are [samples, seeds, ...].
+class Judged:
+    """What is compared.
 
     Attributes:
-        inner: The metric.
+        metric: The metric.
         component: One number of several, such as that of a class; the value if empty.
     """
 
-    inner: Metric
+    metric: Metric
     component: str = ""
+
+    def value(self, rows: Rows) -> float:
+        """Returns the number for the rows of some samples."""
+        own = self.metric
+        return own.components(rows)[self.component] if self.component else own.value(rows)
+
+
+@dataclass(frozen=True)
+class OverSeeds(Metric):
+    """The mean over seeds of a metric; rows are [samples, seeds, ...]."""
+
+    judged: Judged
 
     def rows(self, prediction: Array, truth: Array) -> Rows:
         raise NotImplementedError("rows of several runs are put together by `stacked`")
@@ -31,33 +45,46 @@ class OverSeeds(Metric):
         return self.counted(rows)(np.ones(len(rows), np.int64))
 
     def counted(self, rows: Rows) -> Callable[[Counts], float]:
-        if self.component:
-            return lambda counts: self._components(np.repeat(rows, counts, axis=0))
-        each = [self.inner.counted(rows[:, seed]) for seed in range(rows.shape[1])]
-        return lambda counts: float(np.mean([measure(counts) for measure in each]))
-
-    def _components(self, rows: Rows) -> float:
         seeds = range(rows.shape[1])
-        return float(np.mean([self.inner.components(rows[:, s])[self.component] for s in seeds]))
+        if not self.judged.component:
+            each = [self.judged.metric.counted(rows[:, seed]) for seed in seeds]
+            return lambda counts: float(np.mean([measure(counts) for measure in each]))
 
+        def of_component(counts: Counts) -> float:
+            drawn = np.repeat(rows, counts, axis=0)
+            return float(np.mean([self.judged.value(drawn[:, seed]) for seed in seeds]))
 
-def stacked(runs: Sequence[Rows]) -> Rows:
-    """Returns the rows of runs with several seeds as [samples, seeds, ...]."""
-    return np.stack(runs, axis=1)
+        return of_component
 
 
 def compare(
-    metric: Metric,
-    component: str,
-    ours: Sequence[Rows],
-    theirs: Sequence[Rows],
-    groups: Sequence[str] | None,
-) -> tuple[Interval, Interval, Interval]:
-    """Returns our metric, theirs, and ours less theirs, each a mean over seeds."""
-    whole = OverSeeds(metric, component)
-    one, other = stacked(ours), stacked(theirs)
-    return (
-        interval(whole, one, groups),
-        interval(whole, other, groups),
-        difference(whole, one, other, groups),
-    )
+    judged: Judged, runs: Mapping[str, Sequence[Trained]], groups: Sequence[str] | None
+) -> dict[str, Interval]:
+    """Returns what `dhc` and `torch` are worth as a mean over seeds, and the `difference`.
+
+    `together` is what one prediction is worth that is the mean of those of all seeds of dhc.
+    """
+    whole = OverSeeds(judged)
+    ours, theirs = (_stacked(judged.metric, runs[kind]) for kind in ("dhc", "torch"))
+    together = judged.metric.rows(_together(runs["dhc"]), runs["dhc"][0].truths)[:, None]
+    return {
+        "dhc": interval(whole, ours, groups),
+        "torch": interval(whole, theirs, groups),
+        "difference": difference(whole, ours, theirs, groups),
+        "together": interval(whole, together, groups),
+    }
+
+
+def _stacked(metric: Metric, runs: Sequence[Trained]) -> Rows:
+    """The rows of runs with several seeds as [samples, seeds, ...]."""
+    return np.stack([metric.rows(run.predictions, run.truths) for run in runs], axis=1)
+
+
+def _together(runs: Sequence[Trained]) -> Array:
+    """The mean of probabilities: of masks as they are, of classes as logits again."""
+    each = np.stack([run.predictions for run in runs]).astype(np.float64)
+    if each.ndim > 3:
+        return np.asarray(each.mean(0), np.float32)
+    shifted = np.exp(each - each.max(-1, keepdims=True))
+    mean = (shifted / shifted.sum(-1, keepdims=True)).mean(0)
+    return np.asarray(np.log(np.maximum(mean, 1e-30)), np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,6 @@ import dhc
 from bench.parity.tasks import FILE
 from dhc.backends.base import Target
 from dhc.ir.graph import Array
-from dhc.metrics.base import Rows
 from dhc.runtime.data.dataset import DataSet
 from dhc.training.account import Account
 from dhc.training.describe import Beginning, describe_run
@@ -27,12 +27,13 @@ class Trained:
 
     Attributes:
         seconds: From the data on disk to the best weights and what they are worth.
-        rows: Of the metric, on the evaluation part.
+        predictions, truths: Of the evaluation part, sample after sample.
         start: The parameters that it began with.
     """
 
     seconds: float
-    rows: dict[str, Rows]
+    predictions: Array
+    truths: Array
     start: dict[str, Array]
 
 
@@ -51,9 +52,16 @@ def train(name: str, dataset: DataSet, seed: int, threads: int, epochs: int) -> 
         carry_out(run, Account(run, began))
         seconds = time.perf_counter() - began
         run.load_best()
-        return Trained(seconds, _rows(run), start)
+        return Trained(seconds, *_compared(run), start)
 
 
-def _rows(run: Run) -> dict[str, Rows]:
-    _, rows = run.job.measure(run.job.part("test"))
-    return {name: np.asarray(own) for name, own in rows.items()}
+def _compared(run: Run) -> tuple[Array, Array]:
+    """What the metrics compare on the evaluation part."""
+    names, found = run.settings.metrics[0], []
+
+    def keep(batch: Mapping[str, Array], results: Mapping[str, Array]) -> None:
+        found.append((results[names.prediction], batch[names.truth]))
+
+    run.job.measure(run.job.part("test"), keep)
+    predictions, truths = zip(*found, strict=True)
+    return np.concatenate(predictions), np.concatenate(truths)

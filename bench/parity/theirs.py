@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 
 from bench.parity.networks import network
 from bench.parity.ours import Trained
 from bench.weights import match
 from dhc.ir.graph import Array
-from dhc.metrics.base import join_rows
+from dhc.recipe.average import Ema
 from dhc.recipe.schedules import Progress
 from dhc.runtime.data.dataset import DataSet, Sample
 from dhc.training.settings import TrainSettings
@@ -34,7 +35,8 @@ class Preparation:
         mean, deviation: Of pixels in training.
         size: What images are resized to; 0 keeps their size.
         degrees: They are turned by at most so many, either way.
-        zoom, brightness: Between which numbers they are enlarged, and how much they are lit.
+        zoom, contrast, gamma: Between which numbers these factors and this power are.
+        brightness: How much lighter or darker they become at most.
     """
 
     mean: float
@@ -43,6 +45,8 @@ class Preparation:
     degrees: float = 0
     zoom: tuple[float, float] = (1, 1)
     brightness: float = 0
+    contrast: tuple[float, float] = (1, 1)
+    gamma: tuple[float, float] = (1, 1)
 
 
 PREPARATIONS: Mapping[str, Preparation] = {
@@ -101,8 +105,15 @@ class Images(Dataset[dict[str, Tensor]]):
             if name in found:
                 whole = found[name][None]
                 made[name] = functional.grid_sample(whole, grid, mode=mode, align_corners=False)[0]
-        made["image"] += _drawn(-own.brightness, own.brightness)
+        made["image"] = self._lit(made["image"])
         return made
+
+    def _lit(self, image: Tensor) -> Tensor:
+        own = self._own
+        image = image + _drawn(-own.brightness, own.brightness)
+        if own.contrast != (1, 1):
+            image = (image - 0.5) * _drawn(*own.contrast) + 0.5
+        return image.clamp(min=0) ** _drawn(*own.gamma) if own.gamma != (1, 1) else image
 
 
 def _drawn(low: float, high: float) -> float:
@@ -123,17 +134,18 @@ def train(
         fused=True,
     )  # fmt: skip
     parts = {name: _loader(settings, dataset, name) for name in ("train", "val", "test")}
-    best, kept, monitor = -math.inf, module.state_dict(), settings.stop.monitor
+    average = _average(module, settings.average)
+    used = average.module if average else module
+    best, kept, monitor = -math.inf, used.state_dict(), settings.stop.monitor
     for epoch in range(settings.epochs):
-        _epoch(module, adam, settings, parts["train"], epoch)
-        rows = _measure(module, settings, parts["val"])
+        _epoch(module, adam, average, settings, parts["train"], epoch)
         metric = next(m.metric for m in settings.metrics if m.name == monitor)
-        value = metric.value(rows[monitor])
+        value = metric.value(metric.rows(*_compared(used, settings, parts["val"])))
         if value > best:
-            best, kept = value, {k: v.clone() for k, v in module.state_dict().items()}
-    module.load_state_dict(kept)
-    rows = _measure(module, settings, parts["test"])
-    return Trained(time.perf_counter() - began, rows, dict(start))
+            best, kept = value, {k: v.clone() for k, v in used.state_dict().items()}
+    used.load_state_dict(kept)
+    compared = _compared(used, settings, parts["test"])
+    return Trained(time.perf_counter() - began, *compared, dict(start))
 
 
 def _loader(settings: TrainSettings, dataset: DataSet, part: str) -> DataLoader[dict[str, Tensor]]:
@@ -152,9 +164,23 @@ def _with_start(module: nn.Module, start: Mapping[str, Array]) -> nn.Module:
     return module
 
 
+def _average(module: nn.Module, ema: Ema | None) -> AveragedModel | None:
+    """The moving average of parameters and running statistics, if the recipe has one."""
+    if ema is None:
+        return None
+
+    def move(averages: list[Tensor], values: list[Tensor], count: int | Tensor) -> None:
+        share = ema.share(int(count) + 1)
+        for average, value in zip(averages, values, strict=True):
+            average.lerp_(value, share) if average.is_floating_point() else average.copy_(value)
+
+    return AveragedModel(module, multi_avg_fn=move, use_buffers=True)
+
+
 def _epoch(
     module: nn.Module,
     adam: torch.optim.Optimizer,
+    average: AveragedModel | None,
     settings: TrainSettings,
     loader: DataLoader[dict[str, Tensor]],
     epoch: int,
@@ -167,6 +193,8 @@ def _epoch(
         adam.zero_grad(set_to_none=True)
         _loss(module(_image(batch)), batch).backward()
         adam.step()
+        if average is not None:
+            average.update_parameters(module)
 
 
 def _image(batch: Mapping[str, Tensor]) -> Tensor:
@@ -181,20 +209,14 @@ def _loss(result: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
     return (1 - (2 * both + 1) / (predicted + real + 1)).mean()
 
 
-def _measure(
+def _compared(
     module: nn.Module, settings: TrainSettings, loader: DataLoader[dict[str, Tensor]]
-) -> dict[str, Array]:
+) -> tuple[Array, Array]:
+    """What metrics compare, for all samples of a part."""
     module.eval()
-    found: dict[str, list[Array]] = {m.name: [] for m in settings.metrics}
-    for truth, result in _results(module, loader):
-        for m in settings.metrics:
-            found[m.name].append(m.metric.rows(result, truth[m.truth]))
-    return {name: join_rows(rows) for name, rows in found.items()}
-
-
-def _results(
-    module: nn.Module, loader: DataLoader[dict[str, Tensor]]
-) -> Iterator[tuple[dict[str, Array], Array]]:
+    truth, found = settings.metrics[0].truth, []
     with torch.inference_mode():
         for batch in loader:
-            yield {n: t.numpy() for n, t in batch.items()}, module(_image(batch)).numpy()
+            found.append((module(_image(batch)).numpy(), batch[truth].numpy()))
+    predictions, truths = zip(*found, strict=True)
+    return np.concatenate(predictions), np.concatenate(truths)

@@ -4,36 +4,51 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.parity.compare import OverSeeds, compare, stacked
+from bench.parity.compare import Judged, OverSeeds, compare
+from bench.parity.ours import Trained
 from bench.parity.tasks import Task, split
 from dhc.metrics import METRICS
 from dhc.runtime.data.dataset import DataSet, Sample
 
-AUC = METRICS["auc"]()
+AUC, DICE, ACCURACY = (METRICS[name]() for name in ("auc", "dice", "accuracy"))
 
 
-def _rows(seed: int, noise: float) -> np.ndarray:  # type: ignore[type-arg]
+def _run(seed: int, noise: float) -> Trained:
     random = np.random.default_rng(seed)
     truth = np.arange(200) % 2
-    return AUC.rows(truth + random.normal(0, noise, 200), truth)
+    logits = np.stack([np.zeros(200), truth + random.normal(0, noise, 200)], 1)
+    return Trained(1.0, logits, truth, {})
 
 
 def test_the_value_is_the_mean_over_seeds() -> None:
-    runs = [_rows(seed, 1.0) for seed in range(3)]
-    expected = np.mean([AUC.value(rows) for rows in runs])
-    assert OverSeeds(AUC).value(stacked(runs)) == expected
-    assert OverSeeds(AUC, "0").value(stacked(runs)) == expected
+    rows = [AUC.rows(run.predictions, run.truths) for run in (_run(s, 1.0) for s in range(3))]
+    expected = np.mean([AUC.value(each) for each in rows])
+    assert OverSeeds(Judged(AUC)).value(np.stack(rows, 1)) == expected
+    assert OverSeeds(Judged(AUC, "0")).value(np.stack(rows, 1)) == expected
 
 
 def test_equal_quality_is_told_from_unequal() -> None:
     good, alike, bad = (
-        [_rows(seed + first, noise) for seed in range(3)]
+        [_run(seed + first, noise) for seed in range(3)]
         for first, noise in ((0, 0.5), (10, 0.5), (20, 2.0))
     )
-    same = compare(AUC, "", good, alike, None)[2]
-    other = compare(AUC, "", good, bad, None)[2]
+    same = compare(Judged(AUC), {"dhc": good, "torch": alike}, None)["difference"]
+    other = compare(Judged(AUC), {"dhc": good, "torch": bad}, None)["difference"]
     assert same.low < 0 < same.high
     assert other.low > 0.1
+
+
+def test_together_seeds_have_the_mean_of_their_probabilities() -> None:
+    """Two are a little wrong and one is quite right, so that the mean is right."""
+    truth = np.array([0])
+    logits = [np.log([[p, 1 - p]]) for p in (0.4, 0.45, 0.9)]
+    runs = [Trained(1.0, each, truth, {}) for each in logits]
+    found = compare(Judged(ACCURACY), {"dhc": runs, "torch": runs}, None)
+    assert (found["dhc"].value, found["together"].value) == (1 / 3, 1.0)
+    masks = [np.full((1, 1, 2, 2), p) for p in (0.4, 0.45, 0.9)]
+    runs = [Trained(1.0, each, np.ones((1, 1, 2, 2)), {}) for each in masks]
+    found = compare(Judged(DICE), {"dhc": runs, "torch": runs}, None)
+    assert (found["dhc"].value, found["together"].value) == (1 / 3, 1.0)
 
 
 def test_the_evaluation_part_is_apart_from_what_chooses() -> None:
