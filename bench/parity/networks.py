@@ -12,16 +12,29 @@ def network(settings: TrainSettings) -> nn.Module:
     """Returns the network of a train block."""
     given = {each.name or "": each.value for each in settings.model.arguments}
     numbers = {name: value for name, value in given.items() if isinstance(value, int)}
-    kind = settings.model.callee.name
-    return Segmenter() if kind == "Segmenter" else Classifier(**numbers)
+    return NETWORKS[settings.model.callee.name](**numbers)
 
 
-def _unit(cin: int, c: int) -> list[nn.Module]:
-    return [nn.Conv2d(cin, c, 3, padding=1, bias=False), nn.BatchNorm2d(c), nn.ReLU(inplace=True)]
+def _unit(cin: int, c: int, stride: int = 1) -> list[nn.Module]:
+    conv = nn.Conv2d(cin, c, 3, stride, padding=1, bias=False)
+    return [conv, nn.BatchNorm2d(c), nn.ReLU(inplace=True)]
 
 
 def _pair(cin: int, c: int) -> nn.Sequential:
     return nn.Sequential(*_unit(cin, c), *_unit(c, c))
+
+
+def _levels(width: int, levels: int) -> list[nn.Module]:
+    """All levels but the first."""
+    found: list[nn.Module] = []
+    for level in range(1, levels):
+        c = width * 2**level
+        found += [nn.MaxPool2d(2), _pair(c // 2, c)]
+    return found
+
+
+def _head(width: int, classes: int, levels: int) -> nn.Sequential:
+    return nn.Sequential(nn.Dropout(0.3), nn.Linear(width * 2 ** (levels - 1), classes))
 
 
 class Classifier(nn.Module):
@@ -31,12 +44,25 @@ class Classifier(nn.Module):
         self, classes: int = 2, width: int = 32, channels: int = 1, levels: int = 3
     ) -> None:
         super().__init__()
-        layers: list[nn.Module] = [_pair(channels, width)]
-        for level in range(1, levels):
-            c = width * 2**level
-            layers += [nn.MaxPool2d(2), _pair(c // 2, c)]
+        self.layers = nn.Sequential(_pair(channels, width), *_levels(width, levels))
+        self.head = _head(width, classes, levels)
+
+    def forward(self, image: Tensor) -> Tensor:
+        result: Tensor = self.head(self.layers(image).mean((2, 3)))
+        return result
+
+
+class Halved(nn.Module):
+    """The same with half the places from the first layer on."""
+
+    def __init__(
+        self, classes: int = 2, width: int = 24, channels: int = 1, levels: int = 4
+    ) -> None:
+        super().__init__()
+        first = _unit(channels, width, stride=2)
+        layers = [nn.Sequential(*first, *_unit(width, width)), *_levels(width, levels)]
         self.layers = nn.Sequential(*layers)
-        self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(width * 2 ** (levels - 1), classes))
+        self.head = _head(width, classes, levels)
 
     def forward(self, image: Tensor) -> Tensor:
         result: Tensor = self.head(self.layers(image).mean((2, 3)))
@@ -71,3 +97,6 @@ class Segmenter(nn.Module):
         e2 = self.e2(self.pool(e1))
         mid = self.mid(self.pool(e2))
         return torch.sigmoid(self.head(self.d1(self.d2(mid, e2), e1)))
+
+
+NETWORKS = {"Classifier": Classifier, "Halved": Halved, "Segmenter": Segmenter}

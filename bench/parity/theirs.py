@@ -51,10 +51,12 @@ class Preparation:
 
 PREPARATIONS: Mapping[str, Preparation] = {
     "pneumonia": Preparation(0.57, 0.17, 0, 12),
-    "brain_mri": Preparation(0.19, 0.18, 64, 12, zoom=(0.9, 1.1), brightness=0.05),
+    "brain_mri": Preparation(0.19, 0.18, 96, 12, zoom=(0.9, 1.1), brightness=0.05),
     "histology": Preparation(0.65, 0.2, 96, 180, zoom=(0.9, 1.2), brightness=0.05),
-    "skin_lesions": Preparation(0.6, 0.2, 64, 180, zoom=(0.8, 1.25), brightness=0.1),
-    "lung_patches": Preparation(0.5, 0.25, 0, 180, zoom=(0.8, 1.25), brightness=0.1),
+    "skin_lesions": Preparation(
+        0.6, 0.2, 64, 180, zoom=(0.8, 1.5), brightness=0.1, contrast=(0.8, 1.25)
+    ),
+    "lung_patches": Preparation(0.5, 0.25, 0, 180, zoom=(0.7, 2.0), brightness=0.1),
 }
 
 
