@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from dhc.ir.graph import Array
 from dhc.runtime.data.dataset import DataSet, Sample, open_dataset
 from dhc.runtime.data.folds import Folding, fold_dataset
 
@@ -67,6 +68,45 @@ def _folder(name: str) -> Callable[[Path], DataSet]:
     return lambda folder: open_dataset(name, folder)
 
 
+def _brain_mri(folder: Path) -> DataSet:
+    """Images of training that are nearly equal are a group: slices of one patient, or copies.
+
+    The evaluation part has none that is nearly equal to one of training, so a part that chooses
+    epochs and recipes must have none either.
+    """
+    found = open_dataset("brain_mri", folder)
+    samples = found.parts["train"]
+    groups = alike([_small(sample) for sample in samples])
+    named = tuple(replace(s, group=f"like {g}") for s, g in zip(samples, groups, strict=True))
+    return replace(found, parts={**found.parts, "train": named})
+
+
+def _small(sample: Sample, size: int = 32) -> Array:
+    """An image of few pixels, each the mean of a square."""
+    image = sample.read()["image"][0].astype(np.float32)
+    square = image.shape[0] // size
+    cut = image[: square * size, : square * size]
+    return cut.reshape(size, square, size, square).mean((1, 3)).ravel()
+
+
+def alike(images: Sequence[Array], least: float = 0.95) -> list[int]:
+    """Returns the group of each image; those whose correlation is above `least` share one."""
+    rows = np.stack(images)
+    rows = rows - rows.mean(1, keepdims=True)
+    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+    groups = list(range(len(rows)))
+
+    def first(k: int) -> int:
+        while groups[k] != k:
+            k = groups[k]
+        return k
+
+    for k, row in enumerate(rows):
+        for other in np.flatnonzero(rows[:k] @ row > least):
+            groups[first(int(other))] = first(k)
+    return [first(k) for k in range(len(rows))]
+
+
 def _lung_patches(folder: Path) -> DataSet:
     """Patches are HDF5 files; they become the arrays that dhc reads.
 
@@ -95,5 +135,5 @@ TASKS = (
     Task("lung_patches", "dice", 0.70, _lung_patches),
     Task("histology", "accuracy", 0.97, _folder("histology_lc25000"), evaluation="val"),
     Task("skin_lesions", "auc.0", 0.75, _folder("isic2017"), evaluation="val"),
-    Task("brain_mri", "accuracy", 0.97, _folder("brain_mri")),
+    Task("brain_mri", "accuracy", 0.97, _brain_mri),
 )

@@ -51,8 +51,12 @@ def dataset(
     test: object = None,
     workers: int = 0,
     balance: bool = False,
+    cache: Quantity | int | None = None,
 ) -> None:
-    """A data set: a file, a folder or `phantom:NAME`, with a pipeline for each part."""
+    """A data set: a file, a folder or `phantom:NAME`, with a pipeline for each part.
+
+    So many bytes of decoded files stay in memory, 1 GB if `cache` does not say otherwise.
+    """
 
 
 @_function

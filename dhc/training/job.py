@@ -24,6 +24,7 @@ from dhc.passes.widen import widen
 from dhc.runtime.comm.agree import check_alike, share_json, together
 from dhc.runtime.comm.base import Communicator
 from dhc.runtime.data.dataset import DataSet, open_dataset
+from dhc.runtime.data.kept import Kept
 from dhc.runtime.data.sampler import Sampler, even_batch
 from dhc.runtime.parameters import check_values
 from dhc.targets import make_backend
@@ -85,6 +86,7 @@ class TrainingJob:
         self._source = source
         self.dataset = dataset or open_data(settings, folder)
         self.opened: dict[str, Samples] = {}
+        self._kept = Kept(settings.data.cache)
         self.train = self.part("train")
         self.val = self.part("val") if self.dataset.parts.get("val") else None
         self.built = build(source, settings, self.train.types())
@@ -256,7 +258,7 @@ class TrainingJob:
     def _samples(self, source: Source, part: str) -> Samples:
         name = self.settings.data.pipelines.get(part, "")
         pipeline = compile_pipeline(source, name, self.dataset, part) if name else None
-        return Samples(self.dataset, part, pipeline, self.settings.seed)
+        return Samples(self.dataset, part, pipeline, self.settings.seed, self._kept)
 
     def _start(self, folder: Path, runs: Path | None) -> dict[str, Array]:
         """The parameters at the beginning: drawn by the seed, or taken from elsewhere."""

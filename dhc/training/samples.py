@@ -18,6 +18,7 @@ from dhc.ir.text import graph_digest
 from dhc.ir.types import DType, Tensor, dtype_of
 from dhc.ops.random import COUNTER
 from dhc.runtime.data.dataset import DataSet, Kind, Sample
+from dhc.runtime.data.kept import Kept
 from dhc.runtime.data.loader import load_batches
 from dhc.runtime.program import Program
 
@@ -48,10 +49,19 @@ class Samples:
         part: Which part.
         pipeline: What each sample goes through; as it is if not given.
         seed: Decides all random draws.
+        kept: Decoded samples that stay in memory.
     """
 
-    def __init__(self, dataset: DataSet, part: str, pipeline: Pipeline | None, seed: int) -> None:
+    def __init__(
+        self,
+        dataset: DataSet,
+        part: str,
+        pipeline: Pipeline | None,
+        seed: int,
+        kept: Kept | None = None,
+    ) -> None:
         self.samples: Sequence[Sample] = dataset.part(part)
+        self._kept = kept or Kept(0)
         self._fields = dataset.fields
         self._pipeline = pipeline
         self._seed = seed
@@ -81,7 +91,7 @@ class Samples:
             DhcError: naming the sample, if it cannot be read or does not fit the pipeline.
         """
         sample = self.samples[index]
-        arrays = sample.read()
+        arrays = self._kept.read(sample)
         if self._pipeline is not None:
             arrays = self._through(self._pipeline, sample, arrays, epoch)
         return {name: self._typed(name, array) for name, array in arrays.items()}

@@ -19,6 +19,7 @@ from dhc.recipe.optimizers import OPTIMIZERS, Optimizer
 from dhc.recipe.parallel import DataParallel
 from dhc.recipe.penalties import PENALTIES, Penalty
 from dhc.recipe.schedules import SCHEDULES, Constant, Schedule
+from dhc.runtime.data.kept import MOST
 from dhc.source import Span
 from dhc.training.distribution import parallel_of
 from dhc.training.registered import made, made_all
@@ -46,7 +47,8 @@ class Measured:
 class Data:
     """Where samples come from, and the pipeline of each part, by name.
 
-    `balance` is for as many samples of each class in training.
+    `balance` is for as many samples of each class in training; `cache` says how many bytes of
+    decoded samples stay in memory.
     """
 
     path: str
@@ -54,6 +56,7 @@ class Data:
     workers: int
     span: Span
     balance: bool = False
+    cache: int = MOST
 
 
 @dataclass(frozen=True)
@@ -212,7 +215,9 @@ def _data(value: Value, found: Configured) -> Data:
     path, workers = value.get("path"), value.get("workers")
     assert isinstance(path, str)
     assert isinstance(workers, int)
-    return Data(path, pipelines, workers, value.span, bool(value.get("balance")))
+    given = value.get("cache")
+    cache = MOST if given is None else _size(given, "cache", value.span, least=0)
+    return Data(path, pipelines, workers, value.span, bool(value.get("balance")), cache)
 
 
 def _optimizer(record: Record) -> Optimizer:
@@ -334,12 +339,19 @@ def _target(value: Value) -> str:
 
 
 def _bytes(found: Configured) -> int:
-    """A size of memory, such as 2GB; 0 if there is none."""
-    value = found.values.get("memory", 0)
+    """The size of memory that intermediate results may take; 0 if none is named."""
+    if "memory" not in found.places:
+        return 0
+    return _size(found.values["memory"], "memory", found.places["memory"], least=1)
+
+
+def _size(value: Value, name: str, span: Span, least: int) -> int:
+    """A size of memory, such as 2GB."""
     number = value.value if isinstance(value, Quantity) and value.unit == "B" else value
-    if not isinstance(number, (int, float)) or ("memory" in found.places and number < 1):
-        text, hint = "'memory' is a size of memory above 0.", "write memory = 2GB"
-        raise DhcError(Diagnostic("arguments", text, found.places["memory"], "here", hints=(hint,)))
+    if not isinstance(number, (int, float)) or number < least:
+        text = f"'{name}' is a size of memory{' above 0' * bool(least)}."
+        hints = (f"write {name} = 2GB",)
+        raise DhcError(Diagnostic("arguments", text, span, "here", hints=hints))
     return int(number)
 
 

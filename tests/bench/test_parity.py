@@ -6,7 +6,7 @@ import numpy as np
 
 from bench.parity.compare import Judged, OverSeeds, compare
 from bench.parity.ours import Trained
-from bench.parity.tasks import Task, split
+from bench.parity.tasks import Task, alike, split
 from dhc.metrics import METRICS
 from dhc.runtime.data.dataset import DataSet, Sample
 
@@ -60,3 +60,12 @@ def test_the_evaluation_part_is_apart_from_what_chooses() -> None:
     groups = [{sample.group for sample in found.parts[part]} for part in ("train", "val")]
     assert not groups[0] & groups[1]
     assert len(found.parts["train"]) + len(found.parts["val"]) == 48
+
+
+def test_images_that_are_nearly_equal_are_one_group() -> None:
+    """Also through a third one; how bright they are does not matter."""
+    random = np.random.default_rng(0)
+    base, other = random.normal(size=(2, 100))
+    step = 0.25 * random.normal(size=100)
+    groups = alike([base, other, 2 * base + 5, base + step, base + 2 * step])
+    assert groups[0] == groups[2] == groups[3] == groups[4] != groups[1]

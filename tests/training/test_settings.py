@@ -72,6 +72,14 @@ MISTAKES = {
         "did you mean 'stripes.npz'?",
     ),
     "memory of another kind": ({"memory": "2mm"}, "write memory = 2GB"),
+    "a cache of another kind": (
+        {"data": 'dataset("stripes.npz", train=plain, cache=2mm)'},
+        "write cache = 2GB",
+    ),
+    "a cache of less than nothing": (
+        {"data": 'dataset("stripes.npz", train=plain, cache=0 - 1)'},
+        "'cache' is a size of memory.",
+    ),
     "no memory": ({"memory": "0"}, "above 0"),
     "a phantom that does not exist": (
         {"data": 'dataset("phantom:lung_nodule")'},
