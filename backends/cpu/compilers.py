@@ -8,6 +8,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from dhc.backends.cpu import llvm
@@ -57,23 +58,25 @@ class _Helper:
         self._texts = texts
         self._isa = isa
         self._process = self._started()
+        self._ask()
 
     def _started(self) -> subprocess.Popen[bytes] | None:
         command = [sys.executable, "-P", str(Path(llvm.__file__))]
+        try:
+            return subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+        except OSError as problem:  # there is no interpreter to start
+            log.debug("No helper compiles: %s", problem)
+            return None
+
+    def _ask(self) -> None:
         request = io.BytesIO()
         kind = json.dumps([self._isa.cpu, self._isa.features])
         llvm.write_blocks(request, [part.encode() for part in (kind, *self._texts)])
-        try:
-            process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            )
-            assert process.stdin is not None
-            with process.stdin as pipe:
+        if self._process is not None and self._process.stdin is not None:
+            with suppress(OSError), self._process.stdin as pipe:  # it may have ended already
                 pipe.write(request.getvalue())
-        except OSError as problem:  # no interpreter to start, or it has ended already
-            log.debug("No helper compiles: %s", problem)
-            return None
-        return process
 
     def objects(self) -> list[bytes]:
         """Waits for the object files; compiles here what the process could not."""

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dhc.backends.cpu.features import Isa
-from dhc.backends.cpu.llvm import compile_text
+from dhc.backends.cpu.llvm import compile_text, initialise
 from dhc.runtime.cache import default_cache
-
-_ready = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ def link_all(objects: Sequence[bytes], names: Sequence[str]) -> tuple[Code, ...]
     """Makes several functions of object files callable, which may call each other's."""
     import llvmlite.binding as llvm
 
-    _initialise()
+    initialise()
     jit = llvm.create_lljit_compiler()
     library = llvm.JITLibraryBuilder()
     for code in objects:
@@ -61,14 +58,6 @@ def link_all(objects: Sequence[bytes], names: Sequence[str]) -> tuple[Code, ...]
         library.export_symbol(name)
     tracker = library.link(jit, f"dhc_{id(jit)}")
     return tuple(Code(tracker[name], (jit, tracker)) for name in names)
-
-
-def _initialise() -> None:
-    import llvmlite.binding as llvm
-
-    with _ready:
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
 
 
 RunFunction = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)

@@ -9,10 +9,21 @@ from __future__ import annotations
 import json
 import struct
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 _LENGTH = struct.Struct("<Q")
+_ready = threading.Lock()
+
+
+def initialise() -> None:
+    """Makes LLVM know this kind of processor; it may be called again."""
+    import llvmlite.binding as llvm
+
+    with _ready:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
 
 
 def compile_text(text: str, cpu: str, features: str) -> bytes:
@@ -22,8 +33,7 @@ def compile_text(text: str, cpu: str, features: str) -> bytes:
     """
     import llvmlite.binding as llvm
 
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
+    initialise()
     target = llvm.Target.from_triple(llvm.get_process_triple())
     machine: Any = target.create_target_machine(
         cpu=cpu, features=features, opt=3, reloc="pic", codemodel="default"

@@ -64,10 +64,11 @@ def print_modules(plan: Plan, isa: Isa, profile: bool = False) -> tuple[str, ...
             functions[step.kernel.name] = _function(step, isa)
     head = f"; dhc program {plan.name} for {isa.name}"
     entries = [_barrier(), *_entries(plan, isa, profile)]
-    parts = _cut([function.text("hidden") for function in functions.values()])
     common = _common(functions.values())
-    if len(parts) == 1:
-        return (_joined([head, *common, *(f.text() for f in functions.values()), *entries]),)
+    texts = [function.text() for function in functions.values()]
+    if sum(map(len, texts)) <= PART:
+        return (_joined([head, *common, *texts, *entries]),)
+    parts = _cut([function.text("hidden") for function in functions.values()])
     known = "\n".join(function.prototype() for function in functions.values())
     first = _joined([head, known, *entries])
     return (first, *(_joined([head, *common, *part]) for part in parts))
@@ -75,14 +76,14 @@ def print_modules(plan: Plan, isa: Isa, profile: bool = False) -> tuple[str, ...
 
 def _cut(texts: Sequence[str]) -> list[list[str]]:
     """Cuts texts into parts of about the same size, not much above `PART`."""
-    count = -(-sum(map(len, texts)) // PART) or 1
+    count = -(-sum(map(len, texts)) // PART)
     each = sum(map(len, texts)) / count
     found: list[list[str]] = [[] for _ in range(count)]
     before = 0
     for text in texts:
         found[min(int(before / each), count - 1)].append(text)
         before += len(text)
-    return [part for part in found if part] or [[]]
+    return [part for part in found if part]
 
 
 def _common(functions: Collection[FunctionText]) -> list[str]:

@@ -91,7 +91,9 @@ class Samples:
             DhcError: naming the sample, if it cannot be read or does not fit the pipeline.
         """
         sample = self.samples[index]
-        arrays = self._kept.read(sample)
+        return self._prepared(sample, self._kept.read(sample), epoch)
+
+    def _prepared(self, sample: Sample, arrays: dict[str, Array], epoch: int) -> dict[str, Array]:
         if self._pipeline is not None:
             arrays = self._through(self._pipeline, sample, arrays, epoch)
         return {name: self._typed(name, array) for name, array in arrays.items()}
@@ -138,8 +140,12 @@ class Samples:
         return found
 
     def types(self) -> dict[str, Tensor]:
-        """Returns the type of each field of a prepared sample, found on the first one."""
-        first = self.prepare(0, 0)
+        """Returns the type of each field of a prepared sample, found on the first one.
+
+        It does not stay in memory, so that `seconds` has the time of reading it too.
+        """
+        sample = self.samples[0]
+        first = self._prepared(sample, sample.read(), 0)
         return {name: Tensor(dtype_of(array), array.shape) for name, array in first.items()}
 
     def _through(

@@ -35,16 +35,19 @@ class Kept:
         if found is not None:
             return dict(found)
         arrays = sample.read()
-        if any(isinstance(value, (Path, tuple)) for value in sample.values.values()):
-            self._keep(sample.name, arrays)
-        return arrays
-
-    def _keep(self, name: str, arrays: dict[str, Array]) -> None:
+        if not any(isinstance(value, (Path, tuple)) for value in sample.values.values()):
+            return arrays
         size = sum(array.nbytes for array in arrays.values())
         with self._lock:
-            if size > self._left or name in self._known:
-                return
+            if size > self._left or sample.name in self._known:
+                return arrays
             self._left -= size
-            for array in arrays.values():
-                array.setflags(write=False)
-            self._known[name] = dict(arrays)
+            found = self._known[sample.name] = {n: _fixed(array) for n, array in arrays.items()}
+        return dict(found)
+
+
+def _fixed(array: Array) -> Array:
+    """The same elements, which nobody can write to through the result."""
+    view = array.view()
+    view.setflags(write=False)
+    return view

@@ -10,7 +10,7 @@ import pytest
 
 import dhc
 from dhc.backends.base import Target
-from dhc.backends.cpu import CpuBackend, module
+from dhc.backends.cpu import CpuBackend, llvm, module
 from dhc.backends.cpu.compilers import compile_objects
 from dhc.backends.cpu.features import GENERIC
 from dhc.backends.cpu.llvm import compile_text, read_blocks
@@ -34,6 +34,19 @@ def _alone() -> list[bytes]:
 @pytest.mark.parametrize("workers", [1, 2, 3, 9])
 def test_object_files_are_the_same_whoever_compiles(workers: int) -> None:
     assert list(compile_objects(TEXTS, GENERIC, workers)) == _alone()
+
+
+def test_helpers_do_their_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of five modules, three are compiled here."""
+    here: list[str] = []
+
+    def noted(text: str, cpu: str, features: str) -> bytes:
+        here.append(text)
+        return compile_text(text, cpu, features)
+
+    monkeypatch.setattr(llvm, "compile_text", noted)
+    compile_objects(TEXTS, GENERIC, 2)
+    assert len(here) == 3
 
 
 @pytest.mark.parametrize("what", ["/nowhere/python", "false", "echo"])

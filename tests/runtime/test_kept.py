@@ -61,3 +61,10 @@ def test_what_is_in_memory_anyway_is_not_kept_twice() -> None:
     kept = Kept()
     assert kept.read(sample)["image"].flags.writeable
     assert not kept._known
+
+
+def test_arrays_of_the_data_set_itself_stay_as_they_are(samples: list[Sample]) -> None:
+    numbers = np.zeros(3)
+    sample = Sample("mixed", {**samples[0].values, "numbers": numbers})
+    assert not Kept().read(sample)["numbers"].flags.writeable
+    assert numbers.flags.writeable
