@@ -35,7 +35,7 @@ class Preparation:
         mean, deviation: Of pixels in training.
         size: What images are resized to; 0 keeps their size.
         degrees: They are turned by at most so many, either way.
-        zoom, contrast, gamma: Between which numbers these factors and this power are.
+        zoom, contrast: Between which numbers these factors are.
         brightness: How much lighter or darker they become at most.
     """
 
@@ -46,7 +46,6 @@ class Preparation:
     zoom: tuple[float, float] = (1, 1)
     brightness: float = 0
     contrast: tuple[float, float] = (1, 1)
-    gamma: tuple[float, float] = (1, 1)
 
 
 PREPARATIONS: Mapping[str, Preparation] = {
@@ -117,9 +116,7 @@ class Images(Dataset[dict[str, Tensor]]):
     def _lit(self, image: Tensor) -> Tensor:
         own = self._own
         image = image + _drawn(-own.brightness, own.brightness)
-        if own.contrast != (1, 1):
-            image = (image - 0.5) * _drawn(*own.contrast) + 0.5
-        return image.clamp(min=0) ** _drawn(*own.gamma) if own.gamma != (1, 1) else image
+        return (image - 0.5) * _drawn(*own.contrast) + 0.5
 
 
 def _drawn(low: float, high: float) -> float:
