@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import logging
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,8 +19,32 @@ from dhc.backends.cpu.features import Isa
 log = logging.getLogger("dhc")
 
 
+MOST_KEPT = 64 << 20  # bytes of object files
+
+
+class _Kept:
+    """Object files that were made before, by what they were made of; the oldest are dropped."""
+
+    def __init__(self) -> None:
+        self._objects: dict[bytes, bytes] = {}
+        self._lock = threading.Lock()
+
+    def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        with self._lock:
+            return {key: self._objects[key] for key in keys if key in self._objects}
+
+    def keep(self, made: Mapping[bytes, bytes]) -> None:
+        with self._lock:
+            self._objects.update(made)
+            while sum(map(len, self._objects.values())) > MOST_KEPT:
+                del self._objects[next(iter(self._objects))]
+
+
+_kept = _Kept()
+
+
 def compile_objects(texts: Sequence[str], isa: Isa, workers: int) -> tuple[bytes, ...]:
-    """Returns the object file of each module.
+    """Returns the object file of each module; equal modules are compiled once.
 
     Args:
         texts: The modules.
@@ -26,6 +52,20 @@ def compile_objects(texts: Sequence[str], isa: Isa, workers: int) -> tuple[bytes
         workers: How many are compiled at the same time: one here, the others by helpers. What a
             helper cannot do is done here.
     """
+    keys = [_key(text, isa) for text in texts]
+    known = _kept.find(keys)
+    missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+    made = dict(zip(missing, _compiled(list(missing.values()), isa, workers), strict=True))
+    _kept.keep(made)
+    known |= made
+    return tuple(known[key] for key in keys)
+
+
+def _key(text: str, isa: Isa) -> bytes:
+    return hashlib.sha256(f"{isa.cpu} {isa.features}\n{text}".encode()).digest()
+
+
+def _compiled(texts: Sequence[str], isa: Isa, workers: int) -> tuple[bytes, ...]:
     shares = _shares(texts, min(workers, len(texts)))
     helpers = [_Helper([texts[k] for k in share], isa) for share in shares[1:]]
     found: dict[int, bytes] = {}

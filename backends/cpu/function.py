@@ -20,7 +20,8 @@ class FunctionText:
         self.name = name
         self.declarations: set[str] = set()
         self.definitions: dict[str, str] = {}  # functions of the module that it calls
-        self._parameters = parameters
+        self.sizes: list[int] = []  # what callers pass after the parameters
+        self._own_parameters = parameters
         self._allocas: list[str] = []
         self._lines: list[str] = []
         self._count = 0
@@ -76,6 +77,17 @@ class FunctionText:
         """Returns `base` plus an offset in bytes."""
         return base if offset == 0 else self.let(f"getelementptr i8, ptr {base}, i64 {offset}")
 
+    def size(self, value: Operand) -> str:
+        """Returns an integer that callers pass, so that the text is the same for any value.
+
+        It is for what grows with the batch: functions of steps for batches of several sizes are
+        then the same, and are compiled once.
+        """
+        if isinstance(value, str):
+            return value
+        self.sizes.append(value)
+        return f"%size{len(self.sizes)}"
+
     # ---- control flow ------------------------------------------------------------------------
 
     def label(self, name: str) -> None:
@@ -112,6 +124,11 @@ class FunctionText:
         yield
         self.do(f"br label %after{n}")
         self.label(f"after{n}")
+
+    @property
+    def _parameters(self) -> list[tuple[str, str]]:
+        sizes = [("i64", f"size{k}") for k in range(1, len(self.sizes) + 1)]
+        return [*self._own_parameters, *sizes]
 
     def prototype(self) -> str:
         """Declares the function for another module."""

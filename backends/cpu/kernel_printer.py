@@ -38,6 +38,7 @@ def _attributes(position: int, kernel: Kernel) -> str:
 
 def share_of(function: FunctionText, extent: int | str) -> tuple[int | str, int | str]:
     """Returns the part [first, last) of `extent` turns that falls to this worker."""
+    extent = function.size(extent)
     first = function.let(f"mul i64 {extent}, %worker")
     first = function.let(f"udiv i64 {first}, %workers")
     following = function.let("add i64 %worker, 1")
@@ -59,10 +60,9 @@ class KernelPrinter:
 
     def _statement(self, statement: Statement, scope: Scope) -> None:
         match statement:
-            case Let(var, value):
-                scope.steps[var] = self.scalars.step(value, scope)
-                scope.values[var] = self.scalars.value(value, scope)
-            case Declare(var, value):
+            case Let():
+                self._let(statement, scope)
+            case Declare():
                 self._declare(statement, scope)
             case Assign():
                 self._assign(statement, scope, None)
@@ -74,6 +74,16 @@ class KernelPrinter:
                 self._loop(statement, scope)
             case _:
                 raise TypeError(f"cannot print {type(statement).__name__} for the processor")
+
+    def _let(self, statement: Let, scope: Scope) -> None:
+        var, value = statement.var, statement.value
+        scope.steps[var] = self.scalars.step(value, scope)
+        if scope.steps[var] == 0 and value.dtype is DType.I64:
+            scope.values[var] = Value(self.scalars.at_lane(value, scope, 0), DType.I64)
+        else:
+            scope.values[var] = self.scalars.value(value, scope)
+        if value.dtype is DType.I64 and self.scalars.is_aligned(value, scope):
+            scope.aligned.add(var)
 
     def _declare(self, statement: Declare, scope: Scope) -> None:
         lanes = self.lanes if scope.lane is not None else 1

@@ -5,7 +5,7 @@ A plan with collectives has a function for each stretch of launches between them
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from dhc.backends.cpu.calling import (
@@ -63,34 +63,42 @@ def print_modules(plan: Plan, isa: Isa, profile: bool = False) -> tuple[str, ...
         if step.kernel.name not in functions:
             functions[step.kernel.name] = _function(step, isa)
     head = f"; dhc program {plan.name} for {isa.name}"
-    entries = [_barrier(), *_entries(plan, isa, profile)]
-    common = _common(functions.values())
-    texts = [function.text() for function in functions.values()]
-    if sum(map(len, texts)) <= PART:
-        return (_joined([head, *common, *texts, *entries]),)
-    parts = _cut([function.text("hidden") for function in functions.values()])
+    entries = [_barrier(), *_entries(plan, functions, isa, profile)]
+    if sum(len(function.text()) for function in functions.values()) <= PART:
+        return (_joined([head, *_texts(functions.values(), "internal"), *entries]),)
     known = "\n".join(function.prototype() for function in functions.values())
     first = _joined([head, known, *entries])
-    return (first, *(_joined([head, *common, *part]) for part in parts))
+    parts = (_texts(part, "hidden") for part in _parts(plan, functions))
+    return (first, *(_joined([head, *part]) for part in parts))
 
 
-def _cut(texts: Sequence[str]) -> list[list[str]]:
-    """Cuts texts into parts of about the same size, not much above `PART`."""
-    count = -(-sum(map(len, texts)) // PART)
-    each = sum(map(len, texts)) / count
-    found: list[list[str]] = [[] for _ in range(count)]
+def _parts(plan: Plan, functions: Mapping[str, FunctionText]) -> list[list[FunctionText]]:
+    """The functions of each module: of generators, which are the same for any batch, and others."""
+    generic = {kernel.name for kernel in plan.kernels}
+    kinds: list[list[FunctionText]] = [[], []]
+    for name, function in functions.items():
+        kinds[name in generic].append(function)
+    return [part for kind in kinds for part in _cut(kind)]
+
+
+def _cut(functions: Sequence[FunctionText]) -> list[list[FunctionText]]:
+    """Cuts functions into parts of about the same size, not much above `PART`."""
+    sizes = [len(function.text()) for function in functions]
+    count = -(-sum(sizes) // PART)
+    found: list[list[FunctionText]] = [[] for _ in range(count)]
     before = 0
-    for text in texts:
-        found[min(int(before / each), count - 1)].append(text)
-        before += len(text)
+    for function, size in zip(functions, sizes, strict=True):
+        found[min(before * count // sum(sizes), count - 1)].append(function)
+        before += size
     return [part for part in found if part]
 
 
-def _common(functions: Collection[FunctionText]) -> list[str]:
-    """What kernels call: declarations, and functions that each module has for itself."""
+def _texts(functions: Collection[FunctionText], linkage: str) -> list[str]:
+    """Functions after what they call: declarations, and functions that each module has itself."""
     definitions = {n: text for f in functions for n, text in f.definitions.items()}
     declarations = {line for f in functions for line in f.declarations}
-    return ["\n".join(sorted(declarations)), *(definitions[name] for name in sorted(definitions))]
+    called = ["\n".join(sorted(declarations)), *(definitions[n] for n in sorted(definitions))]
+    return [*called, *(function.text(linkage) for function in functions)]
 
 
 def _joined(parts: Sequence[str]) -> str:
@@ -105,23 +113,33 @@ def _function(step: Launch, isa: Isa) -> FunctionText:
     return step.kernel.function(isa)
 
 
-def _entries(plan: Plan, isa: Isa, profile: bool) -> list[str]:
+def _entries(
+    plan: Plan, functions: Mapping[str, FunctionText], isa: Isa, profile: bool
+) -> list[str]:
     """The functions that each worker calls."""
     stretches = [part for part in plan.stretches if isinstance(part, tuple)]
     found: list[str] = []
     done = 0
     for name, launches in zip(entry_names(plan), stretches, strict=True):
-        found.append(_entry(name, plan, isa, launches, done if profile else None))
+        found.append(_entry(name, plan, functions, isa, launches, done if profile else None))
         done += len(launches)
     return found
 
 
-def _entry(name: str, plan: Plan, isa: Isa, launches: Sequence[Launch], stamp: int | None) -> str:
+def _entry(
+    name: str,
+    plan: Plan,
+    functions: Mapping[str, FunctionText],
+    isa: Isa,
+    launches: Sequence[Launch],
+    stamp: int | None,
+) -> str:
     """A function of some launches, with a barrier after each but the last.
 
     Args:
         name: Its name.
         plan: Where its operands lie.
+        functions: What launches call.
         isa: What the kernels are printed for.
         launches: What it runs.
         stamp: How many launches were before it, if their cycles are kept.
@@ -142,8 +160,10 @@ def _entry(name: str, plan: Plan, isa: Isa, launches: Sequence[Launch], stamp: i
     lines += [] if stamp is None else _stamp(stamp)
     for number, step in enumerate(launches, 1):
         own = ["scratch"] if getattr(step.kernel, "scratch", None) else []
-        operands = ", ".join(f"ptr %{name}" for name in (*step.operands, *own))
-        call = f"  call void @{step.kernel.name}({operands}, i64 %worker, i64 %workers)"
+        given = [f"ptr %{name}" for name in (*step.operands, *own)]
+        sizes = [f"i64 {size}" for size in functions[step.kernel.name].sizes]
+        arguments = ", ".join([*given, "i64 %worker", "i64 %workers", *sizes])
+        call = f"  call void @{step.kernel.name}({arguments})"
         lines.append(f"{call} ; {step.origin.path}".rstrip(" ;"))
         last = number == len(launches)
         if not last and not getattr(step.kernel, "joins_next", False):

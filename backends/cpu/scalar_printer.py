@@ -6,6 +6,7 @@ on it is *varying* and printed as a vector; the rest stays scalar and is spread 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dhc.backends.cpu.arithmetic import Arithmetic
@@ -40,6 +41,7 @@ class Scope:
         values: Immutable variables.
         cells: Mutable variables: memory, type and lanes.
         steps: How much an integer variable grows from lane to lane; None where not evenly.
+        aligned: Integer variables whose first lane is a multiple of the number of lanes.
         pointers: Where buffers start.
         lane: The lane variable, in vector mode.
     """
@@ -47,13 +49,15 @@ class Scope:
     values: dict[Var, Value] = field(default_factory=dict)
     cells: dict[Var, Value] = field(default_factory=dict)
     steps: dict[Var, int | None] = field(default_factory=dict)
+    aligned: set[Var] = field(default_factory=set)
     pointers: dict[Buffer, str] = field(default_factory=dict)
     lane: Var | None = None
 
     def copy(self) -> Scope:
         return Scope(
-            dict(self.values), dict(self.cells), dict(self.steps), dict(self.pointers), self.lane
-        )
+            dict(self.values), dict(self.cells), dict(self.steps), set(self.aligned),
+            dict(self.pointers), self.lane,
+        )  # fmt: skip
 
 
 class ScalarPrinter(Arithmetic):
@@ -79,6 +83,10 @@ class ScalarPrinter(Arithmetic):
                 if expression is scope.lane:
                     return 1
                 return scope.steps.get(expression, 0)
+            case Binary("floordiv" | "mod" as function, left, Const(divisor)) if (
+                self._lanes_stay_together(left, int(divisor), scope)
+            ):
+                return 0 if function == "floordiv" else 1
             case Binary(function, left, right):
                 a, b = self.step(left, scope), self.step(right, scope)
                 return _combined_step(function, a, b, left, right)
@@ -95,6 +103,24 @@ class ScalarPrinter(Arithmetic):
             case _:
                 raise TypeError(f"cannot print {type(expression).__name__}")
         return 0 if all(self.step(part, scope) == 0 for part in parts) else None
+
+    def _lanes_stay_together(self, dividend: Scalar, divisor: int, scope: Scope) -> bool:
+        """Whether consecutive lanes have the same quotient, and so consecutive remainders."""
+        whole = divisor > 0 and divisor % self.lanes == 0
+        return whole and self.step(dividend, scope) == 1 and self.is_aligned(dividend, scope)
+
+    def is_aligned(self, expression: Scalar, scope: Scope) -> bool:
+        """Whether an index is a multiple of the number of lanes in its first lane, surely."""
+        match expression:
+            case Const(value):
+                return int(value) % self.lanes == 0
+            case Var():
+                return expression is scope.lane or expression in scope.aligned
+            case Binary("add" | "sub", left, right):
+                return self.is_aligned(left, scope) and self.is_aligned(right, scope)
+            case Binary("mul", left, right):
+                return self.is_aligned(left, scope) or self.is_aligned(right, scope)
+        return False
 
     # ---- expressions ---------------------------------------------------------------------------
 
@@ -151,27 +177,38 @@ class ScalarPrinter(Arithmetic):
         stride = _stride(load.buffer, steps)
         uniform = stride == 0 and (guard is None or guard.lanes == 1)
         if uniform:
-            return self._read(load.buffer, self._offset(load, scope, 0), 1, guard, other)
+            place = self.offset(load.buffer, load.index, scope, 0)
+            return self._read(load.buffer, place, 1, guard, other)
         if stride == 1 and (guard is None or guard.lanes == 1):
-            first = self._offset(load, scope, 0)
+            first = self.offset(load.buffer, load.index, scope, 0)
             return self._read(load.buffer, first, self.lanes, guard, other)
-        return self._gather(load, scope, guard, other)
+        places = self._places(load.buffer, load.index, stride, scope)
+        return self._gather(load.buffer, places, guard, other)
 
-    def _gather(self, load: Load, scope: Scope, guard: Value | None, other: Value | None) -> Value:
-        dtype = load.buffer.type
+    def _places(
+        self, buffer: Buffer, index: tuple[Scalar, ...], stride: int | None, scope: Scope
+    ) -> list[Value]:
+        """The positions of all lanes, equally far from each other if `stride` is known."""
+        if stride is None:
+            return [self.offset(buffer, index, scope, lane) for lane in range(self.lanes)]
+        first = self.offset(buffer, index, scope, 0).text
+        steps = (lane * stride for lane in range(self.lanes))
+        return [Value(str(self.function.add(first, step)), DType.I64) for step in steps]
+
+    def _gather(
+        self, buffer: Buffer, places: Sequence[Value], guard: Value | None, other: Value | None
+    ) -> Value:
+        dtype = buffer.type
         kind = llvm_type(dtype, self.lanes)
         result = "poison"
-        for lane in range(self.lanes):
+        for lane, place in enumerate(places):
             allowed = self.extract(guard, lane) if guard is not None else None
             fill = self.extract(other, lane) if other is not None else None
-            one = self._read(load.buffer, self._offset(load, scope, lane), 1, allowed, fill)
+            one = self._read(buffer, place, 1, allowed, fill)
             result = self.function.let(
                 f"insertelement {kind} {result}, {one.type} {one.text}, i64 {lane}"
             )
         return Value(result, dtype, self.lanes)
-
-    def _offset(self, access: Load, scope: Scope, lane: int) -> Value:
-        return self.offset(access.buffer, access.index, scope, lane)
 
     def offset(self, buffer: Buffer, index: tuple[Scalar, ...], scope: Scope, lane: int) -> Value:
         """The position of an element for one lane, in elements."""
@@ -186,9 +223,7 @@ class ScalarPrinter(Arithmetic):
     def at_lane(self, expression: Scalar, scope: Scope, lane: int) -> str:
         """The value of an index in one lane, as a scalar."""
         step = self.step(expression, scope)
-        if step == 0:
-            return self.value(expression, scope).text
-        if step is not None and lane == 0:
+        if step == 0 or (step is not None and lane == 0):
             return self._first_lane(expression, scope)
         return self.extract(self.value(expression, scope), lane).text
 
@@ -199,6 +234,9 @@ class ScalarPrinter(Arithmetic):
             case Binary("add" | "sub" | "mul" as name, left, right):
                 a, b = self.at_lane(left, scope, 0), self.at_lane(right, scope, 0)
                 return self.function.let(f"{name} i64 {a}, {b}")
+            case Binary("floordiv" | "mod" as name, left, right):
+                pair = [Value(self.at_lane(each, scope, 0), DType.I64) for each in (left, right)]
+                return self.binary(name, pair[0], pair[1], _is_positive(expression)).text
         return self.extract(self.value(expression, scope), 0).text
 
     def _read(
@@ -242,8 +280,7 @@ class ScalarPrinter(Arithmetic):
             wide = self.spread(value) if lanes > 1 else value
             self._write(buffer, self.offset(buffer, index, scope, 0), wide)
             return
-        for lane in range(self.lanes):
-            place = self.offset(buffer, index, scope, lane)
+        for lane, place in enumerate(self._places(buffer, index, stride, scope)):
             self._write(buffer, place, self.extract(value, lane))
 
     def _write(self, buffer: Buffer, offset: Value, value: Value) -> None:

@@ -214,6 +214,8 @@ def _simplify_integer(function: BinaryFunction, left: Scalar, right: Scalar) -> 
             return other
         case "mul", _, Const(0):
             return right
+        case "mod", _, Const(1):
+            return Const(0, dtype)
         case "floordiv" | "mod", _, Const(divisor) if divisor > 0 and dtype is DType.I64:
             return _divide(function, left, int(divisor))
         case "min" | "max", _, _:
@@ -274,7 +276,12 @@ def _divide(function: BinaryFunction, value: Scalar, divisor: int) -> Scalar:
     if bounds is not None and bounds[0] // divisor == bounds[1] // divisor:
         turns = bounds[0] // divisor
         return multiple + turns if function == "floordiv" else rest - turns * divisor
-    return Binary(function, value, Const(divisor, value.dtype))
+    if function == "mod":
+        return Binary("mod", rest, Const(divisor, value.dtype))
+    match rest:
+        case Binary("floordiv", whole, Const(first)) if first > 0:
+            return multiple + whole // int(first * divisor)
+    return multiple + Binary("floordiv", rest, Const(divisor, value.dtype))
 
 
 def _split_multiple(
@@ -292,13 +299,19 @@ def _split_once(
     zero = Const(0, value.dtype)
     match value:
         case Const(number):
-            quotient, rest = divmod(int(number), divisor)
-            return Const(quotient, value.dtype), Const(rest, value.dtype)
+            whole, left = divmod(int(number), divisor)
+            return Const(whole, value.dtype), Const(left, value.dtype)
         case Binary("mul", factor, Const(number)) if int(number) % divisor == 0:
             return factor * (int(number) // divisor), zero
-        case Binary("add", left, right) if depth < 100:
-            a = _split_multiple(left, divisor, done, depth + 1)
-            b = _split_multiple(right, divisor, done, depth + 1)
+        case Binary("mul", factor, Const(number)) if (
+            depth < 100 and number > 1 and divisor % int(number) == 0
+        ):
+            own = int(number)
+            quotient, rest = _split_multiple(factor, divisor // own, {}, depth + 1)
+            return quotient, rest * own
+        case Binary("add", one, other) if depth < 100:
+            a = _split_multiple(one, divisor, done, depth + 1)
+            b = _split_multiple(other, divisor, done, depth + 1)
             return a[0] + b[0], a[1] + b[1]
     return zero, value
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from dhc.ir.kernel import Let, Statement
 from dhc.ir.replace import map_children
 from dhc.ir.scalar import Scalar, Var, children, walk
+from dhc.ir.simplify import interval
 from dhc.ir.types import DType
 
 
@@ -29,10 +30,10 @@ class Names:
                 names.count[stem] = max(names.count.get(stem, 0), number + 1)
         return names
 
-    def fresh(self, stem: str, dtype: DType) -> Var:
+    def fresh(self, stem: str, dtype: DType, extent: int | None = None) -> Var:
         number = self.count.get(stem, 0)
         self.count[stem] = number + 1
-        return Var(f"{stem}{number}", dtype)
+        return Var(f"{stem}{number}", dtype, extent)
 
 
 def share(value: Scalar, names: Names) -> tuple[tuple[Statement, ...], Scalar]:
@@ -58,7 +59,13 @@ def share_all(
     for part in order:
         done[part] = map_children(part, done) if children(part) else part
         if uses.get(part, 0) > 1 and children(part):
-            name = names.fresh("t", part.dtype)
+            name = names.fresh("t", part.dtype, _extent(part))
             lets.append(Let(name, done[part]))
             done[part] = name
     return tuple(lets), tuple(done[value] for value in values)
+
+
+def _extent(part: Scalar) -> int | None:
+    """One more than an index can be, so that divisions of its name know as much as of itself."""
+    bounds = interval(part) if part.dtype is DType.I64 else None
+    return bounds[1] + 1 if bounds is not None and bounds[0] >= 0 else None

@@ -23,7 +23,7 @@ from dhc.ops.movement import Expand
 from dhc.ops.reduce import ReduceMax
 from dhc.ops.scan import Scan
 from dhc.ops.sequence import Positions, as_type
-from dhc.ops.shape import Concat, Permute, Reshape
+from dhc.ops.shape import Permute, Reshape, joined
 from dhc.ops.softmax import LogSoftmax
 from dhc.ops.statistics import ArgMax
 
@@ -222,7 +222,7 @@ class _Search:
             values.append(ReduceMax((1,), True)(totals))
             taken = Equal()(numbers, place)
             totals = Where()(taken, literal(-np.inf, dtype), totals)
-        return _joined(places), _joined(values)
+        return joined(places, 1), joined(values, 1)
 
     def _of_origin(self, state: Node, origin: Node) -> Node:
         """Rows of a state [N * beam, ...] for the hypotheses that they belong to now."""
@@ -231,10 +231,6 @@ class _Search:
         first = Mul()(Positions(self.batch)(), literal(self.beam, DType.I64))
         rows = Add()(origin, Reshape((self.batch, 1))(first))
         return Gather(0)(state, Reshape((self.batch * self.beam,))(rows))
-
-
-def _joined(parts: Sequence[Node]) -> Node:
-    return parts[0] if len(parts) == 1 else Concat(1)(*parts)
 
 
 def _lowest(dtype: DType) -> float:

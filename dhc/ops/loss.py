@@ -34,7 +34,7 @@ from dhc.ops.conv import int_size
 from dhc.ops.elementwise import Add, Cast, Mul, Neg, Where
 from dhc.ops.reduce import ReduceSum
 from dhc.ops.sample import Sample, sample
-from dhc.ops.shape import Concat, Reshape
+from dhc.ops.shape import Reshape, joined
 from dhc.ops.softmax import LogSoftmax
 
 
@@ -172,7 +172,7 @@ def _vector(values: tuple[float, ...], like: Node) -> Node:
     """A number for each class, in a form that broadcasts against [N, C, ...]."""
     rank = like.type.rank
     ones = [Reshape((1,) * rank)(literal(value, like.type.dtype)) for value in values]
-    return Concat(1)(*ones)
+    return joined(ones, 1)
 
 
 @op("binary_cross_entropy")

@@ -22,7 +22,7 @@ from dhc.ops.linear import Dense
 from dhc.ops.movement import Expand, slice_axis
 from dhc.ops.scan import Scan
 from dhc.ops.sequence import SequenceMask
-from dhc.ops.shape import Concat, Permute, Reshape
+from dhc.ops.shape import Permute, Reshape, joined
 
 Give = Literal["sequence", "last", "state"]
 States = tuple[Node, ...]
@@ -201,9 +201,9 @@ def _layer(
         output, last = run(context, x)
         outputs.append(output)
         lasts.append(last)
-    states = tuple(_joined(parts, 1) for parts in zip(*lasts, strict=True))
+    states = tuple(joined(parts, 1) for parts in zip(*lasts, strict=True))
     if options.give == "sequence":
-        return _joined(outputs, 2)
+        return joined(outputs, 2)
     return states if options.give == "state" and len(states) > 1 else states[0]
 
 
@@ -232,10 +232,6 @@ def _start(
     if given.type != wanted:
         raise TypeRuleError(f"'{cell.name}' needs the start {wanted}, not {given.type}.")
     return slice_axis(given, 1, number * units, (number + 1) * units)
-
-
-def _joined(parts: Sequence[Node], axis: int) -> Node:
-    return parts[0] if len(parts) == 1 else Concat(axis)(*parts)
 
 
 # ---- layers ----------------------------------------------------------------------------------

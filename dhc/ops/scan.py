@@ -17,7 +17,7 @@ from dhc.ops.elementwise import Add, Mul
 from dhc.ops.linear import Dense
 from dhc.ops.movement import slice_axis
 from dhc.ops.sample import Sample, sample, tensor
-from dhc.ops.shape import Concat, Reshape
+from dhc.ops.shape import Reshape, joined
 
 
 @op("scan")
@@ -109,7 +109,7 @@ class Scan(Composite):
             made[step] = results[self.output]
         if self.last:
             return results[self.output]
-        return Concat(0)(*(_as_step(made[step]) for step in sorted(made)))
+        return joined([_as_step(made[step]) for step in sorted(made)], 0)
 
     def grad(self, upstream: Node, output: Node, *inputs: Node) -> tuple[Node | None, ...]:
         from dhc.ops.scan_grad import scan_gradients

@@ -170,6 +170,17 @@ class Concat(Structured):
         ]
 
 
+MOST_PARTS = 16  # of one kernel: each element of its result tests for all of them
+
+
+def joined(parts: Sequence[Node], axis: int) -> Node:
+    """Returns tensors one after another along an axis, however many there are."""
+    while len(parts) > MOST_PARTS:
+        firsts = range(0, len(parts), MOST_PARTS)
+        parts = [joined(parts[first : first + MOST_PARTS], axis) for first in firsts]
+    return parts[0] if len(parts) == 1 else Concat(axis)(*parts)
+
+
 def _check_concat(first: Tensor, tensor: Tensor, axis: int, position: int) -> None:
     if tensor.rank != first.rank or tensor.dtype is not first.dtype:
         raise TypeRuleError(f"'concat' cannot join {first} and {tensor}.", position)

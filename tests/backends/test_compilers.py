@@ -10,7 +10,7 @@ import pytest
 
 import dhc
 from dhc.backends.base import Target
-from dhc.backends.cpu import CpuBackend, llvm, module
+from dhc.backends.cpu import CpuBackend, compilers, llvm, module
 from dhc.backends.cpu.compilers import compile_objects
 from dhc.backends.cpu.features import GENERIC
 from dhc.backends.cpu.llvm import compile_text, read_blocks
@@ -27,6 +27,12 @@ model Net() {
 """
 
 
+@pytest.fixture(autouse=True)
+def _nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Object files that earlier tests made are not there."""
+    monkeypatch.setattr(compilers, "_kept", compilers._Kept())
+
+
 def _alone() -> list[bytes]:
     return [compile_text(text, GENERIC.cpu, GENERIC.features) for text in TEXTS]
 
@@ -36,17 +42,43 @@ def test_object_files_are_the_same_whoever_compiles(workers: int) -> None:
     assert list(compile_objects(TEXTS, GENERIC, workers)) == _alone()
 
 
-def test_helpers_do_their_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of five modules, three are compiled here."""
-    here: list[str] = []
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The modules that this process compiles."""
+    found: list[str] = []
 
     def noted(text: str, cpu: str, features: str) -> bytes:
-        here.append(text)
+        found.append(text)
         return compile_text(text, cpu, features)
 
     monkeypatch.setattr(llvm, "compile_text", noted)
+    return found
+
+
+def test_helpers_do_their_share(here: list[str]) -> None:
+    """Of five modules, three are compiled here."""
     compile_objects(TEXTS, GENERIC, 2)
     assert len(here) == 3
+
+
+def test_equal_modules_are_compiled_once(here: list[str]) -> None:
+    first = compile_objects([*TEXTS[:2], TEXTS[0]], GENERIC, 1)
+    again = compile_objects(TEXTS, GENERIC, 1)
+    assert first == (again[0], again[1], again[0])
+    assert here == TEXTS
+
+
+def test_object_files_are_kept_up_to_a_size(
+    here: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first ones are dropped."""
+    monkeypatch.setattr(compilers, "MOST_KEPT", sum(map(len, _alone()[1:])))
+    here.clear()
+    compile_objects(TEXTS, GENERIC, 1)
+    compile_objects(TEXTS[1:], GENERIC, 1)
+    assert len(here) == 5
+    compile_objects(TEXTS[:1], GENERIC, 1)
+    assert len(here) == 6
 
 
 @pytest.mark.parametrize("what", ["/nowhere/python", "false", "echo"])
@@ -81,3 +113,21 @@ def test_parts_of_a_program_mean_the_same(tmp_path: Path, monkeypatch: pytest.Mo
     assert "define hidden" not in next(iter(files.values()))
     for _ in range(2):
         assert np.array_equal(dhc.compile(model, "cpu")(image=image)["y"], whole)
+
+
+def test_batches_of_other_sizes_compile_little(
+    here: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Functions of generators are the same for any batch; what differs is the rest."""
+    file = tmp_path / "net.dhm"
+    file.write_text(f"dhm 1\n{NETWORK.replace('f32[2,', 'f32[N,')}")
+    monkeypatch.setattr(module, "PART", 8_000)
+    monkeypatch.setenv("DHC_CACHE", str(tmp_path / "cache"))
+    program = dhc.compile(dhc.load(file).model("Net"), "cpu", threads=1)
+    images = np.random.default_rng(1).standard_normal((5, 3, 8, 8)).astype(np.float32)
+    whole = program(image=images)["y"]
+    first = sum(map(len, here))
+    here.clear()
+    cut = program(image=images[:4])["y"]
+    assert 0 < sum(map(len, here)) < 0.6 * first
+    assert np.array_equal(cut, whole[:4])

@@ -73,7 +73,7 @@ class _Generator:
         first, last = function.multiply(first, lanes), function.multiply(last, lanes)
         self._clear(first, last)
         batch, *outer = kernel.rows
-        with function.loop(0, batch.size) as image:
+        with function.loop(0, function.size(batch.size)) as image:
             if not outer:
                 self._chunk(first, last, [(image, function.add(image, 1))])
                 return

@@ -118,13 +118,17 @@ class _Generator:
             own = function.address(source, function.multiply(number, block * FLOAT))
             rows = function.multiply(number, kernel.source_block * kernel.block * FLOAT)
             to = function.address(out, rows)
-            for k in range(0, kernel.source_block, lanes):
-                for c in range(0, kernel.block, lanes):
-                    tile = function.address(own, (c * kernel.source_block + k) * FLOAT)
-                    self._tile(tile, function.address(to, (k * kernel.block + c) * FLOAT))
+            down, across = kernel.source_block // lanes, kernel.block // lanes
+            with function.loop(0, down) as k, function.loop(0, across) as c:
+                self._tile(own, to, k, c)
 
-    def _tile(self, source: str, out: str) -> None:
-        function, kernel = self.function, self._kernel
+    def _tile(self, own: str, to: str, k: str, c: str) -> None:
+        """A square of lanes, the one at `k` and `c` of those of a block."""
+        function, kernel, size = self.function, self._kernel, self._lanes * FLOAT
+        row, column = function.multiply(c, kernel.source_block * size), function.multiply(k, size)
+        source = function.address(own, function.add(row, column))
+        row, column = function.multiply(k, kernel.block * size), function.multiply(c, size)
+        out = function.address(to, function.add(row, column))
         rows = []
         for number in range(self._lanes):
             place = function.address(source, number * kernel.source_block * FLOAT)

@@ -96,8 +96,9 @@ class _Generator:
         self._clear(self._element(first), self._element(last))
         images, rows = chunk_of(kernel)
         batch, *outer = kernel.rows
-        with function.loop(0, batch.size, images) as image:
-            end = self._least(function.add(image, images), batch.size)
+        size = function.size(batch.size)
+        with function.loop(0, size, images) as image:
+            end = self._least(function.add(image, images), size)
             if not outer:
                 self._chunk(first, last, [(image, end)])
                 return
@@ -124,7 +125,7 @@ class _Generator:
             address = function.address("%b0", function.multiply(place, FLOAT))
             function.do(f"store {self._vector} zeroinitializer, ptr {address}, align {FLOAT}")
 
-    def _least(self, value: Number, bound: int) -> Number:
+    def _least(self, value: Number, bound: Number) -> Number:
         return self.function.call("i64", "llvm.smin.i64", ("i64", value), ("i64", bound))
 
     def _within(self, value: Number, bound: int) -> Number:

@@ -113,10 +113,12 @@ class _Generator:
     def _print(self) -> None:
         """Workers share groups of tiles of every block; the last group may begin sooner."""
         function, kernel = self.function, self._kernel
-        groups = -(-kernel.tiles // self._tiles)
-        first, last = share_of(function, groups * (kernel.filters // kernel.block))
+        count = -(-kernel.tiles // self._tiles)
+        first, last = share_of(function, count * (kernel.filters // kernel.block))
+        groups, rest = function.size(count), function.size(kernel.tiles - self._tiles)
         start = function.let(f"udiv i64 {first}, {groups}")
-        stop = function.let(f"udiv i64 {function.add(last, groups - 1)}, {groups}")
+        after = function.add(function.add(last, groups), -1)
+        stop = function.let(f"udiv i64 {after}, {groups}")
         with function.loop(start, stop) as block:
             self._transform_weights(block)
             done = function.multiply(block, groups)
@@ -125,7 +127,6 @@ class _Generator:
             high = function.call("i64", "llvm.smin.i64", ("i64", high), ("i64", groups))
             with function.loop(low, high) as group:
                 begin = function.multiply(group, self._tiles)
-                rest = kernel.tiles - self._tiles
                 tile = function.call("i64", "llvm.smin.i64", ("i64", begin), ("i64", rest))
                 self._transform_inputs(tile)
                 self._multiply()

@@ -133,6 +133,7 @@ class _Generator:
         """Workers share units; each takes some groups at a time through all tiles."""
         function, kernel, each = self.function, self._kernel, self._of_group
         first, last = share_of(function, kernel.channels // self._lanes * each)
+        tiles = function.size(kernel.tiles)
         start = function.let(f"udiv i64 {first}, {each}")
         stop = function.let(f"udiv i64 {function.add(last, each - 1)}, {each}")
         with function.loop(start, stop, self._groups) as group:
@@ -142,8 +143,8 @@ class _Generator:
             high = function.call("i64", "llvm.smin.i64", ("i64", end), ("i64", last))
             units = (self._from(origin, low), self._from(origin, high))
             self._clear(units)
-            with function.loop(0, kernel.tiles, self._chunk) as tile:
-                rest = function.let(f"sub i64 {kernel.tiles}, {tile}")
+            with function.loop(0, tiles, self._chunk) as tile:
+                rest = function.let(f"sub i64 {tiles}, {tile}")
                 count = function.call("i64", "llvm.smin.i64", ("i64", rest), ("i64", self._chunk))
                 self._transform_inputs(tile, count, group, units)
                 self._transform_upstream(tile, count)

@@ -1,11 +1,11 @@
-define internal void @k0_relu(ptr noalias %b0, ptr readonly %b1, i64 %worker, i64 %workers) #0 {
+define internal void @k0_relu(ptr noalias %b0, ptr readonly %b1, i64 %worker, i64 %workers, i64 %size1) #0 {
 entry:
   br label %body
 body:
-  %v1 = mul i64 1, %worker
+  %v1 = mul i64 %size1, %worker
   %v2 = udiv i64 %v1, %workers
   %v3 = add i64 %worker, 1
-  %v4 = mul i64 1, %v3
+  %v4 = mul i64 %size1, %v3
   %v5 = udiv i64 %v4, %workers
   br label %head6
 head6:

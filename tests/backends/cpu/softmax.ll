@@ -1,12 +1,12 @@
-define internal void @k0_reduce_max(ptr noalias %b0, ptr readonly %b1, i64 %worker, i64 %workers) #0 {
+define internal void @k0_reduce_max(ptr noalias %b0, ptr readonly %b1, i64 %worker, i64 %workers, i64 %size1) #0 {
 entry:
   %m12 = alloca float, align 64
   br label %body
 body:
-  %v1 = mul i64 1, %worker
+  %v1 = mul i64 %size1, %worker
   %v2 = udiv i64 %v1, %workers
   %v3 = add i64 %worker, 1
-  %v4 = mul i64 1, %v3
+  %v4 = mul i64 %size1, %v3
   %v5 = udiv i64 %v4, %workers
   br label %head6
 head6:
@@ -62,14 +62,14 @@ done6:
   ret void
 }
 
-define internal void @k1_sub_exp(ptr noalias %b0, ptr readonly %b1, ptr readonly %b2, i64 %worker, i64 %workers) #0 {
+define internal void @k1_sub_exp(ptr noalias %b0, ptr readonly %b1, ptr readonly %b2, i64 %worker, i64 %workers, i64 %size1) #0 {
 entry:
   br label %body
 body:
-  %v1 = mul i64 2, %worker
+  %v1 = mul i64 %size1, %worker
   %v2 = udiv i64 %v1, %workers
   %v3 = add i64 %worker, 1
-  %v4 = mul i64 2, %v3
+  %v4 = mul i64 %size1, %v3
   %v5 = udiv i64 %v4, %workers
   br label %head6
 head6:
@@ -134,15 +134,15 @@ done6:
   ret void
 }
 
-define internal void @k2_reduce_sum(ptr noalias %b0, ptr readonly %b1, i64 %worker, i64 %workers) #0 {
+define internal void @k2_reduce_sum(ptr noalias %b0, ptr readonly %b1, i64 %worker, i64 %workers, i64 %size1) #0 {
 entry:
   %m12 = alloca float, align 64
   br label %body
 body:
-  %v1 = mul i64 1, %worker
+  %v1 = mul i64 %size1, %worker
   %v2 = udiv i64 %v1, %workers
   %v3 = add i64 %worker, 1
-  %v4 = mul i64 1, %v3
+  %v4 = mul i64 %size1, %v3
   %v5 = udiv i64 %v4, %workers
   br label %head6
 head6:
@@ -195,14 +195,14 @@ done6:
   ret void
 }
 
-define internal void @k3_div(ptr noalias %b0, ptr readonly %b1, ptr readonly %b2, i64 %worker, i64 %workers) #0 {
+define internal void @k3_div(ptr noalias %b0, ptr readonly %b1, ptr readonly %b2, i64 %worker, i64 %workers, i64 %size1) #0 {
 entry:
   br label %body
 body:
-  %v1 = mul i64 2, %worker
+  %v1 = mul i64 %size1, %worker
   %v2 = udiv i64 %v1, %workers
   %v3 = add i64 %worker, 1
-  %v4 = mul i64 2, %v3
+  %v4 = mul i64 %size1, %v3
   %v5 = udiv i64 %v4, %workers
   br label %head6
 head6:

@@ -6,17 +6,17 @@ static void k0_resize(float *out, const float *in0) {
       for (int i2 = 0; i2 < 6; ++i2) {
         for (int i3 = 0; i3 < 8; ++i3) {
 #pragma HLS PIPELINE
-          const int t0 = i2 * 2 - 1;
-          const int t1 = floordiv_int(t0, 4);
-          const int t2 = max_int(t1, 0);
-          const int t3 = i3 * 2 - 1;
-          const int t4 = floordiv_int(t3, 4);
-          const int t5 = max_int(t4, 0);
-          const float t6 = (float)mod_int(t3, 4) / 4.0f;
+          const int t0 = i2 * 2 + 3;
+          const int t1 = t0 / 4;
+          const int t2 = max_int(t1 - 1, 0);
+          const int t3 = i3 * 2 + 3;
+          const int t4 = t3 / 4;
+          const int t5 = max_int(t4 - 1, 0);
+          const float t6 = (float)(t3 % 4) / 4.0f;
           const float t7 = 1.0f - t6;
-          const int t8 = min_int(t4 + 1, 3);
-          const float t9 = (float)mod_int(t0, 4) / 4.0f;
-          const int t10 = min_int(t1 + 1, 2);
+          const int t8 = min_int(t4, 3);
+          const float t9 = (float)(t0 % 4) / 4.0f;
+          const int t10 = min_int(t1, 2);
           out[i0 * 96 + i1 * 48 + i2 * 8 + i3] =
               (in0[i0 * 24 + i1 * 12 + t2 * 4 + t5] * t7
               + in0[i0 * 24 + i1 * 12 + t2 * 4 + t8] * t6) * (1.0f - t9)

@@ -7,8 +7,8 @@ KERNEL(128, 1, 1) void k0_average_pool(OUTPUT(float, out), INPUT(float, in0)) {
   if (place < 32) {
     const int i3 = place % 4;
     const int i2 = place / 4 % 4;
-    const int i1 = place / 4 / 4 % 2;
-    const int i0 = place / 4 / 4 / 2;
+    const int i1 = place / 16 % 2;
+    const int i0 = place / 32;
     float acc0 = 0.0f;
     for (int k0 = 0; k0 < 2; ++k0) {
       for (int k1 = 0; k1 < 2; ++k1) {

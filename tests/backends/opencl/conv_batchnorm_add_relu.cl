@@ -15,8 +15,8 @@ KERNEL(128, 1, 1) void k0_conv_add_relu(
   if (place < 120) {
     const int i3 = place % 5;
     const int i2 = place / 5 % 6;
-    const int i1 = place / 5 / 6 % 4;
-    const int i0 = place / 5 / 6 / 4;
+    const int i1 = place / 30 % 4;
+    const int i0 = place / 120;
     float acc0 = 0.0f;
     for (int c = 0; c < 3; ++c) {
       for (int k0 = 0; k0 < 3; ++k0) {

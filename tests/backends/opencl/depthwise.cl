@@ -8,8 +8,8 @@ KERNEL(128, 1, 1) void k0_conv(OUTPUT(float, out), INPUT(float, in0), INPUT(floa
   if (place < 36) {
     const int i3 = place % 3;
     const int i2 = place / 3 % 3;
-    const int i1 = place / 3 / 3 % 4;
-    const int i0 = place / 3 / 3 / 4;
+    const int i1 = place / 9 % 4;
+    const int i0 = place / 36;
     float acc0 = 0.0f;
     for (int c = 0; c < 1; ++c) {
       for (int k0 = 0; k0 < 3; ++k0) {

@@ -5,8 +5,8 @@ KERNEL(128, 1, 1) void k0_reduce_mean(OUTPUT(float, out), INPUT(float, in0)) {
   const int thread = LOCAL(0);
   const int place = block * 128 + thread;
   if (place < 4) {
-    const int i3 = place % 1;
-    const int i2 = place % 1;
+    const int i3 = 0;
+    const int i2 = 0;
     const int i1 = place % 4;
     const int i0 = place / 4;
     float acc0 = 0.0f;

@@ -7,8 +7,8 @@ KERNEL(128, 1, 1) void k0_max_pool(OUTPUT(float, out), INPUT(float, in0)) {
   if (place < 18) {
     const int i3 = place % 3;
     const int i2 = place / 3 % 3;
-    const int i1 = place / 3 / 3 % 2;
-    const int i0 = place / 3 / 3 / 2;
+    const int i1 = place / 9 % 2;
+    const int i0 = place / 18;
     float acc0 = -INFINITY;
     for (int k0 = 0; k0 < 3; ++k0) {
       for (int k1 = 0; k1 < 3; ++k1) {

@@ -5,7 +5,7 @@ KERNEL(128, 1, 1) void k0_reduce_max(OUTPUT(float, out), INPUT(float, in0)) {
   const int thread = LOCAL(0);
   const int place = block * 128 + thread;
   if (place < 2) {
-    const int i1 = place % 1;
+    const int i1 = 0;
     const int i0 = place;
     float acc0 = -INFINITY;
     for (int r1 = 0; r1 < 5; ++r1) {
@@ -47,7 +47,7 @@ KERNEL(128, 1, 1) void k2_reduce_sum(OUTPUT(float, out), INPUT(float, in0)) {
   const int thread = LOCAL(0);
   const int place = block * 128 + thread;
   if (place < 2) {
-    const int i1 = place % 1;
+    const int i1 = 0;
     const int i0 = place;
     float acc0 = 0.0f;
     for (int r1 = 0; r1 < 5; ++r1) {
