@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 import struct
 import threading
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 Key = tuple[object, ...]
@@ -21,7 +22,8 @@ T = TypeVar("T")
 
 _table: WeakValueDictionary[Key, object] = WeakValueDictionary()
 _lock = threading.Lock()
-_names: dict[type, tuple[str, ...] | None] = {}  # what `_compared` has found
+_names: dict[type, tuple[str, ...]] = {}  # of the fields of dataclasses
+_keys: dict[type, Callable[[Any], Key]] = {}  # what makes the keys of a class
 
 
 class Interned(type):
@@ -44,24 +46,46 @@ def value_key(value: object) -> Key:
     Interned objects are keyed by identity; dataclasses and tuples field by field.
     """
     kind = type(value)
-    if isinstance(kind, Interned):
-        return (id(value),)
-    if isinstance(value, float):
-        return (float, struct.pack("<d", math.nan if math.isnan(value) else value))
-    if isinstance(value, tuple):
-        return (tuple, *map(value_key, value))
-    return (kind, value) if _compared(kind) is None else _fields_key(value)
+    return (_keys.get(kind) or _key_of(kind))(value)
+
+
+def _key_of(kind: type) -> Callable[[Any], Key]:
+    """Returns what makes the keys of a class, and remembers it."""
+    found: Callable[[Any], Key]
+    if issubclass(kind, float):
+        found = _float_key
+    elif issubclass(kind, tuple):
+        found = _tuple_key
+    elif isinstance(kind, Interned):
+        found = _identity_key
+    elif is_dataclass(kind) and not issubclass(kind, Enum):
+        found = _fields_key
+    else:
+        found = _plain_key
+    _keys[kind] = found
+    return found
+
+
+def _plain_key(value: object) -> Key:
+    return (type(value), value)
+
+
+def _identity_key(value: object) -> Key:
+    return (id(value),)
+
+
+def _float_key(value: float) -> Key:
+    return (float, struct.pack("<d", math.nan if math.isnan(value) else value))
+
+
+def _tuple_key(value: tuple[object, ...]) -> Key:
+    return (tuple, *map(value_key, value))
 
 
 def _fields_key(value: object) -> Key:
-    names = _compared(type(value))
-    assert names is not None
-    return (type(value), *(value_key(getattr(value, name)) for name in names))
-
-
-def _compared(kind: type) -> tuple[str, ...] | None:
-    """The fields by which objects of a dataclass are compared; None for other classes."""
-    if kind not in _names:
-        plain = not is_dataclass(kind) or issubclass(kind, Enum)
-        _names[kind] = None if plain else tuple(f.name for f in fields(kind) if f.compare)
-    return _names[kind]
+    """The fields by which objects of a dataclass are compared."""
+    kind = type(value)
+    names = _names.get(kind)
+    if names is None:
+        names = _names[kind] = tuple(f.name for f in fields(value) if f.compare)  # type: ignore[arg-type]
+    return (kind, *[value_key(getattr(value, name)) for name in names])
