@@ -7,6 +7,7 @@ concatenation are written straight into their slices of its memory.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -197,14 +198,24 @@ class Layout:
 def find_images(graph: Graph) -> frozenset[Node]:
     """The tensors with channels and spatial axes, [N, C, ...], but for weights and their gradients.
 
-    What is computed from weights element by element, such as their new values, lies as they do.
+    Those are tensors with as many axes as any that a convolution reads; others, such as sequences,
+    stay in row-major order. What is computed from weights element by element, such as their new
+    values, lies as they do.
     """
     weights: set[Node] = set()
     for node in topological(graph.roots):
         if isinstance(node.op, (Param, Constant, BucketPart)) or _makes_weights(node, weights):
             weights.add(node)
-    nodes = topological((*graph.inputs, *graph.roots))
-    return frozenset(n for n in nodes if n.type.rank in (3, 4, 5) and n not in weights)
+    nodes = list(topological((*graph.inputs, *graph.roots)))
+    ranks = {rank for node in nodes for rank in _window_ranks(node)}
+    return frozenset(n for n in nodes if n.type.rank in ranks and n not in weights)
+
+
+def _window_ranks(node: Node) -> Sequence[int]:
+    """How many axes the image has that a step reads windows of."""
+    found = anchor(node)
+    windows = found is not None and isinstance(found.op, WINDOWS)
+    return [found.inputs[0].type.rank] if windows and found is not None else []
 
 
 def _makes_weights(node: Node, weights: set[Node]) -> bool:

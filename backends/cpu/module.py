@@ -113,6 +113,9 @@ def _function(step: Launch, isa: Isa) -> FunctionText:
     return step.kernel.function(isa)
 
 
+PIECE = 100  # launches in one function: compilers take too long over functions of thousands
+
+
 def _entries(
     plan: Plan, functions: Mapping[str, FunctionText], isa: Isa, profile: bool
 ) -> list[str]:
@@ -121,9 +124,22 @@ def _entries(
     found: list[str] = []
     done = 0
     for name, launches in zip(entry_names(plan), stretches, strict=True):
-        found.append(_entry(name, plan, functions, isa, launches, done if profile else None))
-        done += len(launches)
+        pieces = [launches[k : k + PIECE] for k in range(0, len(launches), PIECE)] or [()]
+        names = [name] if len(pieces) == 1 else [f"{name}.{k}" for k in range(len(pieces))]
+        for own, piece in zip(names, pieces, strict=True):
+            last = piece is pieces[-1]
+            found.append(_entry(own, plan, functions, isa, piece, last, done if profile else None))
+            done += len(piece)
+        if len(pieces) > 1:
+            found.append(_in_turn(name, names))
     return found
+
+
+def _in_turn(name: str, names: Sequence[str]) -> str:
+    """A function that calls others, one after another."""
+    calls = [f"  call void @{each}(ptr %bases, i64 %worker, i64 %workers)" for each in names]
+    head = f"define void @{name}(ptr %bases, i64 %worker, i64 %workers) {{"
+    return "\n".join([head, *calls, "  ret void", "}", ""])
 
 
 def _entry(
@@ -132,9 +148,10 @@ def _entry(
     functions: Mapping[str, FunctionText],
     isa: Isa,
     launches: Sequence[Launch],
+    ends: bool,
     stamp: int | None,
 ) -> str:
-    """A function of some launches, with a barrier after each but the last.
+    """A function of some launches, with a barrier after each but the last of all.
 
     Args:
         name: Its name.
@@ -142,12 +159,13 @@ def _entry(
         functions: What launches call.
         isa: What the kernels are printed for.
         launches: What it runs.
+        ends: Whether the last of all is among them.
         stamp: How many launches were before it, if their cycles are kept.
     """
     weights = weight_block(plan)
     arrays = {slot.name: FIRST_ARRAY + k for k, slot in enumerate(array_slots(plan))}
     lines = [
-        f"define void @{name}(ptr %bases, i64 %worker, i64 %workers) {{",
+        f"define void @{name}(ptr %bases, i64 %worker, i64 %workers) noinline {{",
         "  %arena = load ptr, ptr %bases",
         "  %weightsat = getelementptr ptr, ptr %bases, i64 1",
         "  %weights = load ptr, ptr %weightsat",
@@ -155,17 +173,20 @@ def _entry(
         "  %barrier = load ptr, ptr %barrierat",
         *_scratch(plan, isa),
     ]
-    for slot in plan.slots:
-        lines += _address(slot, arrays, weights)
+    slots = {slot.name: slot for slot in plan.slots}
     lines += [] if stamp is None else _stamp(stamp)
     for number, step in enumerate(launches, 1):
-        own = ["scratch"] if getattr(step.kernel, "scratch", None) else []
-        given = [f"ptr %{name}" for name in (*step.operands, *own)]
+        given: list[str] = []
+        for name in step.operands:
+            given.append(f"ptr %{name}.{number}")
+            lines += _address(slots[name], f"%{name}.{number}", arrays, weights)
+        if getattr(step.kernel, "scratch", None):
+            given.append("ptr %scratch")
         sizes = [f"i64 {size}" for size in functions[step.kernel.name].sizes]
         arguments = ", ".join([*given, "i64 %worker", "i64 %workers", *sizes])
         call = f"  call void @{step.kernel.name}({arguments})"
         lines.append(f"{call} ; {step.origin.path}".rstrip(" ;"))
-        last = number == len(launches)
+        last = ends and number == len(launches)
         if not last and not getattr(step.kernel, "joins_next", False):
             lines.append("  call void @barrier(ptr %barrier, i64 %workers)")
         lines += [] if stamp is None else _stamp(stamp + number)
@@ -194,17 +215,20 @@ def _stamp(number: int) -> list[str]:
     ]
 
 
-def _address(slot: Slot, arrays: dict[str, int], weights: WeightBlock) -> list[str]:
-    """Loads the address of a slot's first logical element."""
+def _address(slot: Slot, to: str, arrays: dict[str, int], weights: WeightBlock) -> list[str]:
+    """Loads the address of a slot's first logical element, just where it is needed.
+
+    Compilers take long over many addresses that all live through a long function.
+    """
     start = slot.offset * slot.type.dtype.bytes
     if slot.name in arrays:
         return [
-            f"  %{slot.name}.at = getelementptr ptr, ptr %bases, i64 {arrays[slot.name]}",
-            f"  %{slot.name} = load ptr, ptr %{slot.name}.at",
+            f"  {to}.at = getelementptr ptr, ptr %bases, i64 {arrays[slot.name]}",
+            f"  {to} = load ptr, ptr {to}.at",
         ]
     base = "%weights" if slot.role == "weight" else "%arena"
     start += weights.offsets[slot.name] if slot.role == "weight" else slot.arena
-    return [f"  %{slot.name} = getelementptr i8, ptr {base}, i64 {start}"]
+    return [f"  {to} = getelementptr i8, ptr {base}, i64 {start}"]
 
 
 def _barrier() -> str:

@@ -19,6 +19,7 @@ from dhc.backends.cpu.schedule import CpuLoops
 from dhc.ir.graph import Constant, Graph, Input, Node, Param, users
 from dhc.ir.kernel import Kernel
 from dhc.ir.scalar import Buffer
+from dhc.lower.alike import Alike, kind_of
 from dhc.lower.buckets import place_in_buckets
 from dhc.lower.plan import Launch, Launchable, Plan, Role, Slot, Step
 from dhc.lower.planner import (
@@ -33,6 +34,7 @@ from dhc.lower.planner import (
 )
 from dhc.lower.state import is_pointwise, order_of, results_are_computed
 from dhc.lower.to_kernels import kernel_of, row_major
+from dhc.lower.views import place_views
 from dhc.ops.collective import AllReduceStart, AllReduceWait
 from dhc.ops.shape import Copy
 
@@ -52,12 +54,16 @@ class _Planner:
         self._slots: dict[Node, Slot] = {}
         self._extra: list[Slot] = []
         self._kernels: dict[object, Launchable] = {}
+        self._alone: Alike[Launchable] = Alike()
+        self._joint: Alike[Kernel] = Alike()
         self._steps: list[Step] = []
         self._zeroed: set[Node] = set()
         self._make_slots()
 
     def plan(self) -> Plan:
         for nodes in self._order.steps:
+            if nodes[-1] in self._views:
+                continue
             if is_channel_concat(nodes[-1]) and self._is_shared(nodes[-1]):
                 self._concat(nodes[-1])
             elif isinstance(nodes[-1].op, (AllReduceStart, AllReduceWait)):
@@ -87,6 +93,7 @@ class _Planner:
             owner = self._layout.places[node].owner if node in self._layout.places else node
             if owner is not node:
                 self._slots[node] = replace(slot, within=self._slots[owner].name)
+        self._views = place_views(self._slots)
         place_in_buckets(self._slots, self._readers)
 
     def _slot(self, node: Node, output: str | None) -> Slot:
@@ -124,15 +131,21 @@ class _Planner:
         slots = [self._slots[node], *(self._slots[source] for source in node.inputs)]
         self._zero_halo(node)
         buffers = buffers_of(slots)
-        kernel = native_kernel(node, buffers, self._isa) or kernel_of(
-            node, "", CpuLoops(self._isa.lanes), buffers, self._halos(node)
+        halos = self._halos(node)
+        kernel = self._alone.made(
+            (*kind_of(node), buffers, halos),
+            lambda: (
+                native_kernel(node, buffers, self._isa)
+                or kernel_of(node, "", CpuLoops(self._isa.lanes), buffers, halos)
+            ),
         )
         self._launch(kernel, kernel_stem(node), operand_names(slots), node)
 
     def _pointwise(self, nodes: tuple[Node, ...]) -> None:
         """What is computed element by element, over one long axis where the tensors allow it."""
         self._zero_halo(nodes[-1])
-        kernel, operands = joint_step(nodes, self._slots, CpuLoops(self._isa.lanes), flat=True)
+        loops = CpuLoops(self._isa.lanes)
+        kernel, operands = joint_step(nodes, self._slots, loops, self._joint, flat=True)
         self._launch(kernel, kernel_stem(nodes[-1]), operands, nodes[-1])
 
     def _launch(self, kernel: Launchable, stem: str, operands: Sequence[str], node: Node) -> None:

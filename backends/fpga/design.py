@@ -58,7 +58,12 @@ class Design:
     @property
     def on_chip_bytes(self) -> int:
         """The memory of all temporaries."""
-        return sum(s.size * s.type.dtype.bytes for s in self.plan.by_role("temporary"))
+        return sum(s.size * s.type.dtype.bytes for s in self.temporaries)
+
+    @property
+    def temporaries(self) -> tuple[Slot, ...]:
+        """Those with memory of their own."""
+        return tuple(s for s in self.plan.by_role("temporary") if not s.within)
 
 
 def design_of(plan: Plan) -> Design:
@@ -111,7 +116,7 @@ def _top(design: Design) -> str:
         interface = f"m_axi port={port.name} offset=slave bundle=gmem{number}"
         lines.append(f"#pragma HLS INTERFACE {interface} depth={max(port.elements, 1)}")
     lines.append("#pragma HLS INTERFACE s_axilite port=return")
-    for slot in design.plan.by_role("temporary"):
+    for slot in design.temporaries:
         kind = memory_type(slot.type.dtype)
         lines.append(f"  static {kind} {mangle(slot.name)}[{max(slot.size, 1)}];")
     for step in design.plan.launches:
@@ -123,10 +128,17 @@ def _top(design: Design) -> str:
 
 def _places(design: Design) -> Mapping[str, str]:
     """Returns for each slot the pointer that kernels get."""
-    places = {slot.name: mangle(slot.name) for slot in design.plan.by_role("temporary")}
+    places = {
+        slot.name: _place(mangle(slot.within or slot.name), slot.offset)
+        for slot in design.plan.by_role("temporary")
+    }
     for port in design.ports:
         first = 0
         for slot in port.slots:
-            places[slot.name] = f"{port.name} + {first}" if first else port.name
+            places[slot.name] = _place(port.name, first)
             first += slot.size
     return places
+
+
+def _place(pointer: str, first: int) -> str:
+    return f"{pointer} + {first}" if first else pointer

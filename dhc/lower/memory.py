@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
+from dhc.ir.graph import Array
+
 ALIGNMENT = 64  # a cache line, and the widest vector
 
 
@@ -26,16 +30,23 @@ def place(lifetimes: Iterable[Lifetime]) -> tuple[dict[str, int], int]:
     Returns:
         The first byte of each block, and how many bytes are needed in total.
     """
-    placed: list[tuple[int, int, Lifetime]] = []  # first byte, one past the last, whose
-    offsets: dict[str, int] = {}
-    for block in sorted(lifetimes, key=lambda b: (-b.bytes, b.first, b.name)):
+    blocks = sorted(lifetimes, key=lambda b: (-b.bytes, b.first, b.name))
+    first, last, low, high = np.zeros((4, len(blocks)), np.int64)
+    for number, block in enumerate(blocks):
         size = -(-block.bytes // ALIGNMENT) * ALIGNMENT
-        start = 0
-        for low, high, other in placed:
-            together = other.first <= block.last and block.first <= other.last
-            if together and low < start + size and start < high:
-                start = high
-        placed.append((start, start + size, block))
-        placed.sort(key=lambda entry: entry[0])
-        offsets[block.name] = start
-    return offsets, max((high for _, high, _ in placed), default=0)
+        together = (first[:number] <= block.last) & (last[:number] >= block.first)
+        start = _lowest(size, low[:number][together], high[:number][together])
+        first[number], last[number] = block.first, block.last
+        low[number], high[number] = start, start + size
+    offsets = {block.name: int(start) for block, start in zip(blocks, low, strict=True)}
+    return offsets, int(high.max(initial=0))
+
+
+def _lowest(size: int, low: Array, high: Array) -> int:
+    """The first place of so many bytes between ranges that are taken."""
+    start = 0
+    for number in np.argsort(low):
+        if low[number] >= start + size:
+            break
+        start = max(start, int(high[number]))
+    return start

@@ -13,6 +13,7 @@ from dhc.ir.kernel import Kernel
 from dhc.ir.scalar import Buffer
 from dhc.ir.size import symbols
 from dhc.ir.types import Tensor
+from dhc.lower.alike import Alike, kind_of
 from dhc.lower.buckets import part_slot, parts_of, place_in_buckets
 from dhc.lower.memory import Lifetime, place
 from dhc.lower.plan import Collective, Launch, Plan, Role, Slot, Step
@@ -20,6 +21,7 @@ from dhc.lower.pointwise import joint_kernel
 from dhc.lower.schedule import Schedule
 from dhc.lower.state import Order, order_of, results_are_computed
 from dhc.lower.to_kernels import kernel_of, row_major
+from dhc.lower.views import place_views
 from dhc.ops.collective import AllReduceStart, AllReduceWait
 from dhc.ops.shape import Copy
 
@@ -37,15 +39,18 @@ class _Planner:
         self._graph = graph
         self._schedule = schedule
         self._order = order_of(graph)
-        self._slots = _make_slots(graph, self._order)
+        self._slots, self._views = _make_slots(graph, self._order)
         self._extra: list[Slot] = []
         self._kernels: dict[Kernel, Kernel] = {}
+        self._alike: Alike[Kernel] = Alike()
         self._steps: list[Step] = []
 
     def plan(self) -> Plan:
         for nodes in self._order.steps:
+            if nodes[-1] in self._views:
+                continue
             if len(nodes) > 1:
-                self._launch(nodes[-1], *joint_step(nodes, self._slots, self._schedule))
+                self._launch(nodes[-1], *self._joint(nodes))
             else:
                 self._step(nodes[0])
         for node, param in self._order.copied.items():
@@ -56,6 +61,9 @@ class _Planner:
         sizes = sorted({s for shape in shapes for size in shape for s in symbols(size)})
         name = identifier(self._graph.name)
         return Plan(name, placed, tuple(self._steps), arena, tuple(sizes))
+
+    def _joint(self, nodes: Sequence[Node]) -> tuple[Kernel, tuple[str, ...]]:
+        return joint_step(nodes, self._slots, self._schedule, self._alike)
 
     def _step(self, node: Node) -> None:
         match node.op:
@@ -68,7 +76,10 @@ class _Planner:
                 self._steps.append(collective(node, self._slots, self._graph))
             case _:
                 operands = [self._slots[node], *(self._slots[source] for source in node.inputs)]
-                kernel = kernel_of(node, "", self._schedule, buffers_of(operands))
+                buffers = buffers_of(operands)
+                kernel = self._alike.made(
+                    (*kind_of(node), buffers), lambda: kernel_of(node, "", self._schedule, buffers)
+                )
                 self._launch(node, kernel, operand_names(operands))
 
     def _copy(self, label: str, node: Node, to: Slot) -> None:
@@ -101,7 +112,11 @@ def collective(node: Node, slots: Mapping[Node, Slot], graph: Graph) -> Collecti
 
 
 def joint_step(
-    nodes: Sequence[Node], slots: Mapping[Node, Slot], schedule: Schedule, flat: bool = False
+    nodes: Sequence[Node],
+    slots: Mapping[Node, Slot],
+    schedule: Schedule,
+    alike: Alike[Kernel],
+    flat: bool = False,
 ) -> tuple[Kernel, tuple[str, ...]]:
     """Returns the kernel of nodes that are computed together, and the slots that it takes."""
     buffers: dict[str, Buffer] = {}
@@ -113,7 +128,11 @@ def joint_step(
             number = len(buffers) - len(nodes)
             buffers[name] = replace(slots[source].buffer, name=f"in{number}")
     needed = {*nodes, *(source for node in nodes for source in node.inputs)}
-    kernel = joint_kernel(nodes, {n: buffers[slots[n].name] for n in needed}, schedule, flat)
+    own = {node: buffers[slots[node].name] for node in needed}
+    what = tuple(
+        (*kind_of(node), own[node], tuple(own[source] for source in node.inputs)) for node in nodes
+    )
+    kernel = alike.made(what, lambda: joint_kernel(nodes, own, schedule, flat))
     owners = {buffer.name: name for name, buffer in buffers.items()}
     return kernel, tuple(owners[buffer.name] for buffer in kernel.buffers)
 
@@ -137,7 +156,8 @@ def operand_names(operands: Sequence[Slot]) -> tuple[str, ...]:
     return (first, *(name for name in rest if name != first))
 
 
-def _make_slots(graph: Graph, order: Order) -> dict[Node, Slot]:
+def _make_slots(graph: Graph, order: Order) -> tuple[dict[Node, Slot], frozenset[Node]]:
+    """Returns where nodes lie, and which of them lie there without being computed."""
     outputs = {node: name for name, node in graph.outputs}
     slots: dict[Node, Slot] = {}
     for node in (*graph.inputs, *order.copied.values(), *order.in_place.values(), *order.nodes):
@@ -158,8 +178,9 @@ def _make_slots(graph: Graph, order: Order) -> dict[Node, Slot]:
                 slots[node] = _slot(f"out_{identifier(label)}", label, node.type, "output")
             case _:
                 slots[node] = _slot(f"t{len(slots)}", "", node.type, "temporary")
+    views = place_views(slots)
     place_in_buckets(slots, users(graph.roots))
-    return slots
+    return slots, views
 
 
 def _slot(name: str, label: str, type: Tensor, role: Role) -> Slot:

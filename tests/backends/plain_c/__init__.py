@@ -16,7 +16,7 @@ from dhc.backends.keywords import mangle
 from dhc.backends.native import load_library
 from dhc.ir.graph import Array, Graph
 from dhc.ir.kernel import Kernel
-from dhc.lower.plan import Plan
+from dhc.lower.plan import Plan, Slot
 from dhc.lower.planner import make_plan
 from dhc.lower.schedule import Loops
 from dhc.passes.fuse import Fuse
@@ -80,11 +80,17 @@ class PlainExecutable:
         for slot in self._plan.slots:
             if slot.role == "input":
                 memory[slot.name] = as_slot(slot, inputs[slot.label])
-            elif slot.role != "weight":
+            elif slot.role != "weight" and not slot.within:
                 memory[slot.name] = np.empty(slot.type.static_shape, slot.type.dtype.numpy)
         for step in self._plan.steps:
-            addresses = [memory[operand].ctypes.data for operand in step.operands]
+            addresses = [_address(self._plan.slot(operand), memory) for operand in step.operands]
             self._library[f"run_{mangle(step.kernel.name)}"](
                 (ctypes.c_void_p * len(addresses))(*addresses)
             )
         return {slot.label: memory[slot.name] for slot in self._plan.by_role("output")}
+
+
+def _address(slot: Slot, memory: Mapping[str, Array]) -> int:
+    """Where a tensor begins, which may lie inside of another one."""
+    inside = slot.offset * slot.type.dtype.bytes
+    return int(memory[slot.within or slot.name].ctypes.data) + inside
