@@ -176,9 +176,8 @@ def _entry(
     slots = {slot.name: slot for slot in plan.slots}
     lines += [] if stamp is None else _stamp(stamp)
     for number, step in enumerate(launches, 1):
-        given: list[str] = []
-        for name in step.operands:
-            given.append(f"ptr %{name}.{number}")
+        given = [f"ptr %{name}.{number}" for name in step.operands]
+        for name in dict.fromkeys(step.operands):
             lines += _address(slots[name], f"%{name}.{number}", arrays, weights)
         if getattr(step.kernel, "scratch", None):
             given.append("ptr %scratch")

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from bench.parity.networks import network
 from bench.parity.ours import Trained
 from bench.weights import match
+from dhc.frontend import ast
 from dhc.ir.graph import Array
 from dhc.recipe.average import Ema
 from dhc.recipe.schedules import Progress
@@ -194,7 +195,7 @@ def _epoch(
         for group in adam.param_groups:
             group["lr"] = settings.schedule.rate(place, {})
         adam.zero_grad(set_to_none=True)
-        _loss(module(_image(batch)), batch).backward()
+        _loss(settings, module(_image(batch)), batch).backward()
         adam.step()
         if average is not None:
             average.update_parameters(module)
@@ -204,12 +205,24 @@ def _image(batch: Mapping[str, Tensor]) -> Tensor:
     return batch["image"].contiguous(memory_format=torch.channels_last)
 
 
-def _loss(result: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+def _loss(settings: TrainSettings, result: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
     if "mask" not in batch:
-        return functional.cross_entropy(result, batch["label"])
+        smoothing = _smoothing(settings)
+        return functional.cross_entropy(result, batch["label"], label_smoothing=smoothing)
     p, t = result, batch["mask"]
     both, predicted, real = ((x).sum((2, 3)) for x in (p * t, p, t))
     return (1 - (2 * both + 1) / (predicted + real + 1)).mean()
+
+
+def _smoothing(settings: TrainSettings) -> float:
+    """The share of the truth that the loss of a train block spreads over all classes."""
+    (loss,) = settings.configured.expressions["loss"]
+    assert isinstance(loss, ast.Call)
+    for each in loss.arguments:
+        if each.name is not None and each.name.text == "label_smoothing":
+            assert isinstance(each.value, ast.Number)
+            return float(each.value.value)
+    return 0.0
 
 
 def _compared(

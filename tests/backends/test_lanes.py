@@ -17,6 +17,7 @@ from dhc.ir.graph import Graph, Input
 from dhc.ir.types import DType, Tensor
 from dhc.ops.activation import Relu
 from dhc.ops.elementwise import Add
+from dhc.ops.linear import MatMul
 from dhc.ops.shape import Permute, Reshape
 
 SIZES = st.lists(st.sampled_from([1, 2, 3, 16, 24, 48]), min_size=2, max_size=4)
@@ -55,3 +56,12 @@ def test_rearranged_tensors_keep_their_values(sizes: list[int]) -> None:
     program = compile_graph(Graph("net", (x,), (("y", y),)), Target("cpu", threads=1))
     expected = np.maximum(array, 0).transpose(turned).reshape(shape) + array
     assert np.array_equal(program(x=array)["y"], expected)
+
+
+def test_a_step_may_read_a_tensor_twice() -> None:
+    x = Input("x", Tensor(DType.F32, (5, 5)))()
+    t = Relu()(x)
+    array = np.random.default_rng(1).standard_normal((5, 5)).astype(np.float32)
+    program = compile_graph(Graph("net", (x,), (("y", MatMul()(t, t)),)), Target("cpu"))
+    positive = np.maximum(array, 0)
+    np.testing.assert_allclose(program(x=array)["y"], positive @ positive, rtol=1e-5)
