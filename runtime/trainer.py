@@ -19,10 +19,11 @@ from typing import Protocol
 
 from dhc.errors import DhcError, Diagnostic
 from dhc.ir.graph import Array
-from dhc.runtime.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from dhc.runtime.checkpoint import Checkpoint, read_checkpoint
 from dhc.runtime.comm.agree import first_alone, share_arrays, share_json, together
 from dhc.runtime.comm.base import Alone, Communicator
 from dhc.runtime.reporting.records import EpochRecord, Observer, RunPlan, StepRecord
+from dhc.runtime.saving import Saver
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 EXPLODED = 1e3  # times the largest loss of the first epoch
@@ -50,7 +51,7 @@ class Job(Protocol):
         """Returns loss and metrics of the validation part; nothing without one."""
 
     def arrays(self) -> dict[str, Array]:
-        """Returns all parameters and moments by path."""
+        """Returns all parameters and moments by path; steps do not change these arrays."""
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
         """Replaces all parameters and moments."""
@@ -154,6 +155,7 @@ class Trainer:
         self._observe = observe
         self._folder = folder
         self._observers = tuple(observers)
+        self._saver = Saver()
         self._asked = 0  # the signal that this rank was sent
         self._stopping = 0  # the same of any rank, as all of them know it
 
@@ -175,7 +177,7 @@ class Trainer:
         for observer in self._observers:
             observer.started(plan, state.step)
         try:
-            with self._signals():
+            with self._signals(), Saver() as self._saver:
                 outcome = self._epochs(state)
         except BaseException as error:
             self._stop_observers(_words(error))
@@ -197,9 +199,9 @@ class Trainer:
             state = self._steps(state)
             if state.position == self._job.steps_per_epoch:
                 state, better = self._end_epoch(state, began)
-                if better:
-                    self._save(BEST, state)
-            self._save(LAST, state)
+                self._save((BEST, LAST) if better else (LAST,), state)
+            else:
+                self._save((LAST,), state)
         return Outcome(state, reason)
 
     def _finished(self, state: State) -> str:
@@ -222,7 +224,7 @@ class Trainer:
                 if self._agree_to_stop():
                     break
                 if self._rules.every and state.step % self._rules.every == 0:
-                    self._save(LAST, state)
+                    self._save((LAST,), state)
             waiting = time.perf_counter()
         if state.position != count and not self._stopping:
             raise RuntimeError(f"The job said {count} batches and gave {state.position}.")
@@ -323,13 +325,15 @@ class Trainer:
 
     # ---- checkpoints -----------------------------------------------------------------------------
 
-    def _save(self, name: str, state: State) -> None:
+    def _save(self, names: Sequence[str], state: State) -> None:
+        """Begins to write checkpoints; observers first keep what lies before them."""
         if self._ranks.rank:
             return
         for observer in self._observers:
             observer.saving()
         content = {"run": asdict(state), "program": self._rules.program}
-        write_checkpoint(self._folder / name, Checkpoint(self._job.arrays(), content))
+        paths = [self._folder / name for name in names]
+        self._saver.save(paths, Checkpoint(self._job.arrays(), content))
 
     def _fresh(self, start: State) -> State:
         def check() -> None:

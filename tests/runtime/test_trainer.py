@@ -171,8 +171,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 def test_observers_are_told_before_each_checkpoint(tmp_path: Path) -> None:
     seen = Witness()
     _train(tmp_path, None, replace(RULES, epochs=1), seen)
-    every_second, best, last = [2, 4], 5, 5
-    assert seen.saves == [*every_second, best, last]
+    every_second, best_and_last = [2, 4], 5
+    assert seen.saves == [*every_second, best_and_last]
 
 
 def test_a_run_learns_and_leaves_its_checkpoints(tmp_path: Path) -> None:
