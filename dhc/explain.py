@@ -57,7 +57,7 @@ def print_plan(plan: Plan) -> str:
     lines = [f"plan {plan.name}: {len(plan.steps)} steps, arena {plan.arena_bytes} bytes"]
     for slot in plan.slots:
         place = f"arena+{slot.arena}" if slot.arena >= 0 else slot.label
-        inside = f" within {slot.within}" if slot.within else ""
+        inside = f" within {slot.within}+{slot.offset}" if slot.within else ""
         lines.append(f"  {slot.role:9} {slot.name}: {slot.type} {place}{inside}")
     for number, step in enumerate(plan.steps):
         origin = f"  # {step.origin.path}" if step.origin.path else ""
