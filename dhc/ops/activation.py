@@ -10,6 +10,7 @@ from dhc.ir.scalar import Scalar, clamp, erf, exp, lift, log, maximum, minimum, 
 from dhc.ir.types import Tensor
 from dhc.ops.base import Elements, Elementwise, LayerContext, Onnx, TypeRuleError, layer, op
 from dhc.ops.conv import int_size
+from dhc.ops.foreign import Call
 from dhc.ops.shape import Reshape
 
 
@@ -70,6 +71,14 @@ class PRelu(Elementwise):
 
     def scalar(self, x: Scalar, slope: Scalar) -> Scalar:
         return select(x > 0, x, x * slope)
+
+    @classmethod
+    def from_onnx(cls, call: Call) -> Node | tuple[Node, ...]:
+        """Before version 7 a slope for each channel was meant, whatever its shape."""
+        x, slope = call.tensors
+        if call.opset < 7 and slope.type.rank == 1 and slope.type.shape[0] != 1:
+            slope = Reshape((*slope.type.shape, *[1] * (x.type.rank - 2)))(slope)
+        return cls()(x, slope)
 
 
 @layer("prelu")
@@ -181,6 +190,11 @@ class Gelu(Elementwise):
         if self.form == "erf":
             return 0.5 * x * (1 + erf(x * math.sqrt(0.5)))
         return 0.5 * x * (1 + tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))))
+
+    @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        forms: dict[str, Literal["erf", "tanh"]] = {"none": "erf", "tanh": "tanh"}
+        return cls(forms[call.get("approximate", "none")])(call.tensor(0))
 
 
 @op("mish", onnx=Onnx("Mish", since=18))

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar, dataclass_transform
 
 import numpy as np
@@ -40,9 +40,10 @@ from dhc.ir.graph import (
     topological,
 )
 from dhc.ir.kernel import Statement
-from dhc.ir.scalar import Buffer, Const, Number, Scalar, Var, index, lift
-from dhc.ir.size import FloorDiv, Shape, Size, Symbol
+from dhc.ir.scalar import Buffer, Const, Number, Scalar, Var, lift
+from dhc.ir.size import Shape
 from dhc.ir.types import DType, Tensor
+from dhc.ops.foreign import Call
 from dhc.ops.rules import (
     Elements,
     TypeRuleError,
@@ -52,6 +53,7 @@ from dhc.ops.rules import (
     require_same_dtype,
 )
 from dhc.ops.sample import Sample, elementwise_samples
+from dhc.ops.sizes import axis_variable, size_scalar
 
 Array = NDArray[Any]
 Axis = Annotated[int, "axis"]
@@ -97,30 +99,6 @@ class Operand:
         return self.read(
             tuple(zero if s == 1 else i for i, s in zip(own, self.type.shape, strict=True))
         )
-
-
-def size_scalar(size: Size) -> Scalar:
-    """Returns a size as an index expression; its symbols become run-time sizes of the kernel."""
-    if isinstance(size, int):
-        return lift(size, DType.I64)
-    total = index(0)
-    for monomial, coefficient in size.terms:
-        product = index(coefficient)
-        for atom in monomial:
-            product = product * _atom_scalar(atom)
-        total = total + product
-    return total
-
-
-def _atom_scalar(atom: Symbol | FloorDiv) -> Scalar:
-    if isinstance(atom, Symbol):
-        return Var(atom.name, DType.I64)
-    return size_scalar(atom.value) // atom.divisor
-
-
-def axis_variable(name: str, size: Size) -> Var:
-    """Returns an index variable for an axis; its range is known where the size is."""
-    return Var(name, DType.I64, size if isinstance(size, int) else None)
 
 
 # ---- base classes ----------------------------------------------------------------------------
@@ -170,6 +148,21 @@ class Operator(Op):
         wherever its guard holds, whatever `select` stands around it: use `Operand.padded`.
         """
         raise NotImplementedError
+
+    @classmethod
+    def from_onnx(cls, call: Call) -> Node | tuple[Node, ...]:
+        """Returns what a node of ONNX computes; override it where fields are no attributes there.
+
+        Raises:
+            ForeignError: if the node says what this operator cannot do.
+        """
+        names = dict(cls.onnx.attributes) if cls.onnx else {}
+        given = {}
+        for field in fields(cls):
+            name = names.get(field.name, field.name)
+            if call.says(name):
+                given[field.name] = call.get(name, field.default)
+        return cls(**given)(*call.tensors)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import ClassVar
 
+from dhc.ir.graph import Node, literal
 from dhc.ir.scalar import Scalar
 from dhc.ops.base import Elements, Elementwise, Onnx, op
+from dhc.ops.foreign import Call, reads
 
 
 class Comparison(Elementwise):
@@ -98,3 +102,18 @@ class Not(Logic):
 
     def scalar(self, x: Scalar) -> Scalar:
         return ~x
+
+
+@reads("IsNaN")
+def _read_is_nan(call: Call) -> Node:
+    x = call.tensor(0)
+    return NotEqual()(x, x)
+
+
+@reads("IsInf")
+def _read_is_inf(call: Call) -> Node:
+    x = call.tensor(0)
+    signs = [s for s in ("positive", "negative") if call.get(f"detect_{s}", 1)]
+    ends = [literal(math.inf if s == "positive" else -math.inf, x.type.dtype) for s in signs]
+    found = [Equal()(x, end) for end in ends] or [NotEqual()(x, x)]
+    return functools.reduce(Or(), found) if signs else And()(found[0], Not()(found[0]))

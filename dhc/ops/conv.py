@@ -26,6 +26,7 @@ from dhc.ops.base import (
     layer,
     op,
 )
+from dhc.ops.foreign import Call, ForeignError
 from dhc.ops.sample import Sample, sample
 
 Ints = int | tuple[int, ...]
@@ -110,6 +111,13 @@ class Conv(Structured):
         return conv_gradients(self, upstream, x, weight, bias)
 
     @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        x, weight = call.tensor(0), call.tensor(1)
+        kernel = tuple(int_size(size) for size in weight.type.shape[2:])
+        stride, pads, dilation = foreign_window(call, x.type.shape[2:], kernel)
+        return cls(stride, pads, dilation, call.get("group", 1))(*call.tensors)
+
+    @classmethod
     def samples(cls) -> Sequence[Sample]:
         plain = cls((1, 1), ((1, 1), (1, 1)), (1, 1))
         uneven = cls((2, 1), ((0, 1), (2, 0)), (1, 2), groups=2)
@@ -153,6 +161,36 @@ def int_size(size: Size) -> int:
     if not isinstance(size, int):
         raise TypeRuleError(f"The size {size} must be a known number here.", 0)
     return size
+
+
+def foreign_window(
+    call: Call, sizes: tuple[Size, ...], kernel: tuple[int, ...]
+) -> tuple[tuple[int, ...], Pads, tuple[int, ...]]:
+    """Returns stride, padding and dilation of a node of ONNX with windows of a kernel.
+
+    Raises:
+        ForeignError: if they do not fit the axes.
+    """
+    rank = len(sizes)
+    if call.ints("kernel_shape", kernel) != kernel:
+        raise ForeignError(f"its weights are no kernel of {call.get('kernel_shape', kernel)}")
+    stride = call.ints("strides", (1,) * rank)
+    dilation = call.ints("dilations", (1,) * rank)
+    listed = call.ints("pads", (0,) * (2 * rank))
+    if not len(kernel) == len(stride) == len(dilation) == len(listed) // 2 == rank:
+        raise ForeignError(f"its attributes are not for {rank} axes")
+    match call.get("auto_pad", "NOTSET"):
+        case "NOTSET":
+            return stride, tuple(zip(listed[:rank], listed[rank:], strict=True)), dilation
+        case "VALID":
+            return stride, ((0, 0),) * rank, dilation
+        case "SAME_UPPER":
+            return stride, resolve_padding("same", sizes, kernel, stride, dilation), dilation
+        case "SAME_LOWER":
+            upper = resolve_padding("same", sizes, kernel, stride, dilation)
+            return stride, tuple((after, before) for before, after in upper), dilation
+        case other:
+            raise ForeignError(f"attribute 'auto_pad' is {other!r}")
 
 
 def spread(name: str, value: Ints, rank: int, least: int = 1) -> tuple[int, ...]:

@@ -27,7 +27,8 @@ from dhc.ops.base import (
     op,
     size_scalar,
 )
-from dhc.ops.conv import Ints, Padding, Pads, int_size, spread
+from dhc.ops.conv import Ints, Padding, Pads, foreign_window, int_size, spread
+from dhc.ops.foreign import Call, ForeignError
 from dhc.ops.sample import Sample, sample
 
 
@@ -133,6 +134,25 @@ class ConvTranspose(Structured):
         return conv_transpose_gradients(self, upstream, x, weight, bias)
 
     @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        x, weight = call.tensor(0), call.tensor(1)
+        kernel = tuple(int_size(size) for size in weight.type.shape[2:])
+        sizes = x.type.shape[2:]
+        whole, extra = call.ints("output_shape"), call.ints("output_padding", (0,) * len(sizes))
+        same = call.get("auto_pad", "NOTSET")
+        if whole or same.startswith("SAME"):
+            ones = (1,) * len(sizes)
+            stride, dilation = call.ints("strides", ones), call.ints("dilations", ones)
+            grown = tuple(n * s for n, s in zip(sizes, stride, strict=True))
+            wanted: tuple[Size, ...] = whole[-len(sizes) :] or grown
+            pads, extra = _foreign_cut(sizes, wanted, kernel, stride, dilation, extra, same)
+            call.ints("pads")
+        else:
+            stride, pads, dilation = foreign_window(call, sizes, kernel)
+        call.ints("kernel_shape", kernel)
+        return cls(stride, pads, extra, dilation, call.get("group", 1))(*call.tensors)
+
+    @classmethod
     def samples(cls) -> Sequence[Sample]:
         twice = cls((2, 2), ((0, 0), (0, 0)), (0, 0), (1, 1))
         uneven = cls((2, 1), ((1, 0), (0, 1)), (1, 0), (1, 2), groups=2)
@@ -187,3 +207,27 @@ def conv_transpose(
     weight = context.param("weight", (channels, filters // groups, *size), fans)
     rest = (context.param("bias", (filters,), Initializer()),) if bias else ()
     return ConvTranspose(steps, pads, extra, gaps, groups)(x, weight, *rest)
+
+
+def _foreign_cut(
+    sizes: Sequence[Size],
+    wanted: Sequence[Size],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    dilation: Sequence[int],
+    extra: Sequence[int],
+    same: str,
+) -> tuple[Pads, tuple[int, ...]]:
+    """What ONNX cuts off, and what it adds, where it says how large the result is."""
+    found, added = [], []
+    for size, whole, k, s, d, more in zip(
+        sizes, wanted, kernel, stride, dilation, extra, strict=True
+    ):
+        total = s * (size - 1) + more + (k - 1) * d + 1 - whole
+        if not isinstance(total, int):
+            raise ForeignError("what it cuts off depends on the sizes of the inputs")
+        less = max(total, 0) // 2
+        more_cut = max(total, 0) - less
+        found.append((less, more_cut) if same != "SAME_LOWER" else (more_cut, less))
+        added.append(more + max(-total, 0))
+    return tuple(found), tuple(added)

@@ -44,6 +44,7 @@ from dhc.ops.base import (
     op,
     require_same_dtype,
 )
+from dhc.ops.foreign import Call, Known, reads
 from dhc.ops.sample import Sample, sample
 
 
@@ -117,6 +118,11 @@ class Pow(Elementwise):
 
     def scalar(self, a: Scalar, b: Scalar) -> Scalar:
         return power(a, b)
+
+    @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        a, b = call.tensors
+        return cls()(a, b if b.type.dtype is a.type.dtype else Cast(a.type.dtype)(b))
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -292,6 +298,19 @@ class Clip(Arithmetic):
         return minimum(x, self._limit(self.high, x)) if self.high < math.inf else x
 
     @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        """Limits are attributes before version 11, and may be tensors since then."""
+        x = call.tensor(0)
+        limits = [call.get("min", -math.inf), call.get("max", math.inf)]
+        for number in (1, 2):
+            if call.has(number) and not isinstance(call.value(number), Known):
+                x = (Max if number == 1 else Min)()(x, call.tensor(number))
+            elif call.has(number):
+                limits[number - 1] = float(call.numbers(number).reshape(-1)[0])
+        low, high = limits
+        return cls(min(low, high), high)(x)
+
+    @classmethod
     def samples(cls) -> Sequence[Sample]:
         return [sample(cls(-1, 1), "f32[3, 4]"), sample(cls(low=-1), "i32[3, 4]")]
 
@@ -310,6 +329,13 @@ class Cast(Elementwise):
 
     def scalar(self, x: Scalar) -> Scalar:
         return cast(x, self.to, self.saturate)
+
+    @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        call.get("saturate", 1)  # it only matters for types of 8 bits that dhc does not have
+        call.get("round_mode", "up")
+        x, to = call.tensor(0), call.dtype("to")
+        return x if x.type.dtype is to else cls(to)(x)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -404,3 +430,8 @@ def elementwise_gradients(
         slope = Map(cast(above, name.dtype) * derive(body, name))(*inputs, upstream)
         gradients.append(sum_to_shape(slope, node.type.shape))
     return tuple(gradients)
+
+
+@reads("Sum")
+def _read_sum(call: Call) -> Node:
+    return functools.reduce(Add(), call.tensors)

@@ -5,19 +5,27 @@ from __future__ import annotations
 import math
 
 from dhc.ir.graph import Node
-from dhc.ir.size import Expr, Size
+from dhc.ir.size import Expr, Size, ceil_divide
 from dhc.ops.base import Axis, LayerContext, TypeRuleError, layer, normalize_axis
 from dhc.ops.conv import int_size
+from dhc.ops.foreign import Call, ForeignError, reads
 from dhc.ops.movement import Borders, Pad, slice_axis
-from dhc.ops.shape import Concat, Reshape
+from dhc.ops.shape import Concat, Permute, Reshape
 
 
 @layer("reshape")
 def reshape(context: LayerContext, x: Node, shape: tuple[Size, ...]) -> Node:
     """The same elements under another shape: 0 keeps the axis of that number, -1 takes the rest."""
+    return reshaped(x, shape)
+
+
+def reshaped(x: Node, shape: tuple[Size, ...], zeros: bool = False) -> Node:
+    """The same; with `zeros` a 0 is the size itself."""
     whole = x.type.shape
     known: list[Size] = []
     for axis, size in enumerate(shape):
+        if size == 0 and zeros:
+            raise TypeRuleError("'reshape' cannot make a tensor without elements.")
         if size == 0 and axis >= len(whole):
             raise TypeRuleError(f"'reshape' has 0 for axis {axis}, which {x.type} lacks.", 0)
         known.append(whole[axis] if size == 0 else size)
@@ -82,6 +90,11 @@ def slice(
     step: int = 1,
 ) -> Node:
     """Elements `start` to before `stop` of an axis, as in Python: -1 is the last element."""
+    return part(x, axis, start, stop, step)
+
+
+def part(x: Node, axis: int, start: Size | None, stop: Size | None, step: int = 1) -> Node:
+    """The same."""
     if step == 0:
         raise TypeRuleError("'slice' cannot take steps of 0.")
     place = normalize_axis("slice", axis, x.type.rank)
@@ -144,3 +157,76 @@ def _axes(name: str, axis: int | tuple[int, ...], rank: int) -> list[int]:
     if len(set(found)) != len(found):
         raise TypeRuleError(f"'{name}' names an axis twice.", 0)
     return found
+
+
+# ---- nodes of ONNX ---------------------------------------------------------------------------
+
+
+@reads("Flatten")
+def _read_flatten(call: Call) -> Node:
+    x = call.tensor(0)
+    given, shape = call.get("axis", 1), x.type.shape
+    axis = given + len(shape) if given < 0 else given
+    if not 0 <= axis <= len(shape):
+        raise ForeignError(f"attribute 'axis' is {given}")
+    return Reshape((math.prod(shape[:axis]), math.prod(shape[axis:])))(x)
+
+
+def _foreign_axes(call: Call) -> tuple[int, ...]:
+    """Axes are an attribute before version 13."""
+    if call.has(1):
+        return tuple(int(axis) for axis in call.numbers(1).reshape(-1))
+    return call.ints("axes")
+
+
+@reads("Squeeze")
+def _read_squeeze(call: Call) -> Node:
+    x = call.tensor(0)
+    shape = x.type.shape
+    axes = _axes("squeeze", _foreign_axes(call), len(shape))
+    axes = axes or [axis for axis, size in enumerate(shape) if size == 1]
+    return Reshape(tuple(size for axis, size in enumerate(shape) if axis not in axes))(x)
+
+
+@reads("Unsqueeze")
+def _read_unsqueeze(call: Call) -> Node:
+    x, given = call.tensor(0), _foreign_axes(call)
+    axes = _axes("unsqueeze", given, x.type.rank + len(given))
+    rest = iter(x.type.shape)
+    rank = x.type.rank + len(axes)
+    return Reshape(tuple(1 if axis in axes else next(rest) for axis in range(rank)))(x)
+
+
+@reads("Split")
+def _read_split(call: Call) -> tuple[Node, ...]:
+    x = call.tensor(0)
+    axis = normalize_axis("split", call.get("axis", 0), x.type.rank)
+    count = call.get("num_outputs", len(call.results))
+    whole = x.type.shape[axis]
+    sizes = call.sizes(1) if call.has(1) else call.ints("split")
+    if not sizes:
+        each = ceil_divide(whole, count)
+        sizes = (*[each] * (count - 1), whole - each * (count - 1))
+    starts = [sum(sizes[:number]) for number in range(len(sizes))]
+    return tuple(slice_axis(x, axis, s, s + n) for s, n in zip(starts, sizes, strict=True))
+
+
+@reads("DepthToSpace")
+def _read_depth_to_space(call: Call) -> Node:
+    x, block = call.tensor(0), call.get("blocksize", 1)
+    n, c, h, w = x.type.shape
+    inner = c // (block * block)
+    split: tuple[Size, ...] = (n, block, block, inner, h, w)
+    order = (0, 3, 4, 1, 5, 2)
+    if call.get("mode", "DCR") != "DCR":
+        split, order = (n, inner, block, block, h, w), (0, 1, 4, 2, 5, 3)
+    return Reshape((n, inner, h * block, w * block))(Permute(order)(Reshape(split)(x)))
+
+
+@reads("SpaceToDepth")
+def _read_space_to_depth(call: Call) -> Node:
+    x, block = call.tensor(0), call.get("blocksize", 1)
+    n, c, h, w = x.type.shape
+    split = Reshape((n, c, h // block, block, w // block, block))(x)
+    moved = Permute((0, 3, 5, 1, 2, 4))(split)
+    return Reshape((n, c * block * block, h // block, w // block))(moved)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from dhc.ir.graph import Initializer, Node
+from dhc.ir.graph import Initializer, Node, literal
 from dhc.ir.scalar import Scalar, reduce_over
 from dhc.ir.size import unify
 from dhc.ir.types import Tensor
@@ -27,6 +27,8 @@ from dhc.ops.base import (
     require_same_dtype,
 )
 from dhc.ops.conv import int_size
+from dhc.ops.elementwise import Add, Mul
+from dhc.ops.foreign import Call
 from dhc.ops.reduce import sum_to_shape
 from dhc.ops.sample import Sample, sample
 from dhc.ops.shape import Permute, Reshape
@@ -60,6 +62,20 @@ class Dense(Structured):
         of_weight = MatMul()(transposed(_as_rows(upstream)), _as_rows(x))
         of_bias = [sum_to_shape(upstream, each.type.shape) for each in bias]
         return Dense()(upstream, transposed(weight)), of_weight, *of_bias
+
+    @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        a, b = call.tensor(0), call.tensor(1)
+        a = transposed(a) if call.get("transA", 0) else a
+        b = b if call.get("transB", 0) else transposed(b)
+        alpha, beta = call.get("alpha", 1.0), call.get("beta", 1.0)
+        call.get("broadcast", 0)  # before version 7; later always
+        bias = call.tensor(2) if call.has(2) else None
+        whole = bias is not None and bias.type.shape == b.type.shape[:1]
+        if whole and alpha == beta == 1:
+            return cls()(a, b, call.tensor(2))
+        product = _scaled(cls()(a, b), alpha)
+        return product if bias is None else Add()(product, _scaled(bias, beta))
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -107,11 +123,29 @@ class MatMul(Structured):
         return sum_to_shape(of_a, a.type.shape), sum_to_shape(of_b, b.type.shape)
 
     @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        """As in numpy, a vector is a row on the left and a column on the right."""
+        a, b = call.tensor(0), call.tensor(1)
+        left = Reshape((1, *a.type.shape))(a) if a.type.rank == 1 else a
+        right = Reshape((*b.type.shape, 1))(b) if b.type.rank == 1 else b
+        product = cls()(left, right)
+        shape = list(product.type.shape)
+        if a.type.rank == 1:
+            del shape[-2]
+        if b.type.rank == 1:
+            del shape[-1]
+        return product if len(shape) == product.type.rank else Reshape(tuple(shape))(product)
+
+    @classmethod
     def samples(cls) -> Sequence[Sample]:
         return [
             sample(cls(), "f32[3, 4]", "f32[4, 2]"),
             sample(cls(), "f32[2, 1, 3, 4]", "f32[3, 4, 2]"),
         ]
+
+
+def _scaled(x: Node, factor: float) -> Node:
+    return x if factor == 1 else Mul()(x, literal(factor, x.type.dtype))
 
 
 def _as_rows(x: Node) -> Node:

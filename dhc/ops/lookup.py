@@ -21,6 +21,7 @@ from dhc.ops.base import (
     op,
     size_scalar,
 )
+from dhc.ops.foreign import Call
 from dhc.ops.movement import Movement
 from dhc.ops.sample import Sample, sample
 
@@ -100,6 +101,10 @@ class GatherElements(Movement):
         from dhc.ops.lookup_grad import GatherElementsGrad
 
         return GatherElementsGrad(x.type.shape, self.axis)(upstream, indices), None
+
+    @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        return cls(call.get("axis", 0))(*call.tensors)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

@@ -29,12 +29,13 @@ from dhc.ops.base import (
     require_elements,
 )
 from dhc.ops.collective import BatchMean
-from dhc.ops.compare import And, Equal, GreaterEqual, LessEqual, NotEqual, Or
+from dhc.ops.compare import And, Equal, GreaterEqual, Less, LessEqual, NotEqual, Or
 from dhc.ops.conv import int_size
 from dhc.ops.elementwise import Add, Cast, Mul, Neg, Where
+from dhc.ops.foreign import Call, Known
 from dhc.ops.reduce import ReduceSum
 from dhc.ops.sample import Sample, sample
-from dhc.ops.shape import Reshape, joined
+from dhc.ops.shape import Permute, Reshape, joined
 from dhc.ops.softmax import LogSoftmax
 
 
@@ -70,6 +71,26 @@ class OneHot(Structured):
 
     def grad(self, upstream: Node, output: Node, number: Node) -> tuple[Node | None, ...]:
         return (None,)
+
+    @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        """The new axis may be any, and 0 and 1 any other values; negative numbers count back."""
+        indices, classes = call.tensor(0), int(call.numbers(1).reshape(-1)[0])
+        values = call.value(2)
+        dtype = values.dtype if isinstance(values, Known) else values.type.dtype
+        number = indices if indices.type.dtype.is_integer else Cast(DType.I64)(indices)
+        zero = literal(0, number.type.dtype)
+        back = Add()(number, literal(classes, number.type.dtype))
+        place = Where()(Less()(number, zero), back, number)
+        flat = Reshape((1, math.prod(number.type.shape)))(place)
+        last = Permute((0, 2, 1))(cls(classes, DType.BOOL)(flat))
+        spread = Reshape((*number.type.shape, classes))(last)
+        rank = number.type.rank
+        axis = call.get("axis", -1) % (rank + 1)
+        order = (*range(axis), rank, *range(axis, rank))
+        off, on = (float(each) for each in call.numbers(2).reshape(-1))
+        choices = (literal(each if dtype.is_float else int(each), dtype) for each in (on, off))
+        return Where()(Permute(order)(spread), *choices)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

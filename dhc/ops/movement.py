@@ -25,9 +25,14 @@ from dhc.ops.base import (
     op,
     size_scalar,
 )
+from dhc.ops.foreign import Call, ForeignError
 from dhc.ops.sample import Sample, sample
 
 Borders = Literal["constant", "reflect", "replicate", "wrap"]
+_FOREIGN_BORDERS: dict[str, Borders] = {
+    "constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "wrap",
+}  # fmt: skip
+_BEYOND = 2**31 - 1  # exporters write this number, or a larger one, for "up to the end"
 _NUMPY_BORDERS: dict[str, Literal["reflect", "edge", "wrap"]] = {
     "reflect": "reflect", "replicate": "edge", "wrap": "wrap",
 }  # fmt: skip
@@ -64,6 +69,13 @@ class Expand(Movement):
         return (sum_to_shape(upstream, x.type.shape),)
 
     @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        """The shape may have 1 where the tensor has more."""
+        x, wanted = call.tensor(0), call.sizes(1)
+        shape = broadcast_shapes(cls.name, [x.type.shape, wanted])
+        return x if shape == x.type.shape else cls(shape)(x)
+
+    @classmethod
     def samples(cls) -> Sequence[Sample]:
         return [sample(cls((2, 3, 4)), "f32[3, 1]")]
 
@@ -92,6 +104,10 @@ class Tile(Movement):
         pairs = zip(self.repeats, x.type.shape, strict=True)
         apart = Reshape(tuple(size for pair in pairs for size in pair))(upstream)
         return (ReduceSum(tuple(range(0, 2 * x.type.rank, 2)))(apart),)
+
+    @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        return cls(tuple(int(each) for each in call.numbers(1).reshape(-1)))(call.tensor(0))
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -164,6 +180,23 @@ class Slice(Movement):
 
     def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
         return (Embed(self.start, x.type.shape, self.step)(upstream),)
+
+    @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        """Starts and ends are attributes before version 10; both may lie beyond the axis."""
+        from dhc.ops.layout import part
+
+        x = call.tensor(0)
+        old = call.opset < 10
+        starts: Sequence[Size] = call.ints("starts") if old else call.sizes(1)
+        ends: Sequence[Size] = call.ints("ends") if old else call.sizes(2)
+        axes, steps = call.ints("axes"), (1,) * len(starts)
+        axes = _whole_numbers(call.numbers(3)) if call.has(3) else axes
+        steps = _whole_numbers(call.numbers(4)) if call.has(4) else steps
+        numbers = axes or tuple(range(len(starts)))
+        for axis, start, end, step in zip(numbers, starts, ends, steps, strict=True):
+            x = part(x, axis, _bounded(start), _bounded(end, step), step)
+        return x
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -282,6 +315,30 @@ class Pad(Movement):
         return (Slice(start, x.type.shape, (1,) * x.type.rank)(upstream),)
 
     @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        """Amounts are attributes before version 11; those below 0 cut elements off."""
+        x = call.tensor(0)
+        listed = call.ints("pads") if call.opset < 11 else _whole_numbers(call.numbers(1))
+        value = call.get("value", 0.0)
+        if call.has(2):
+            value = float(call.numbers(2).reshape(-1)[0])
+        axes = list(range(x.type.rank))
+        if call.has(3):
+            axes = [axis % x.type.rank for axis in _whole_numbers(call.numbers(3))]
+        pairs = [(0, 0)] * x.type.rank
+        for axis, before, after in zip(axes, listed, listed[len(axes) :], strict=False):
+            pairs[axis] = (before, after)
+        for axis, (before, after) in enumerate(pairs):
+            size = x.type.shape[axis]
+            if before < 0 or after < 0:
+                x = slice_axis(x, axis, max(-before, 0), size - max(-after, 0))
+        kept = tuple((max(before, 0), max(after, 0)) for before, after in pairs)
+        mode = _FOREIGN_BORDERS.get(call.get("mode", "constant"))
+        if mode is None:
+            raise ForeignError(f"attribute 'mode' is {call.get('mode', '')!r}")
+        return x if not any(map(any, kept)) else cls(kept, mode, value)(x)
+
+    @classmethod
     def samples(cls) -> Sequence[Sample]:
         pads = ((0, 0), (2, 1), (0, 3))
         modes: tuple[Borders, ...] = ("reflect", "replicate", "wrap")
@@ -290,6 +347,17 @@ class Pad(Movement):
 
 
 # ---- helpers ---------------------------------------------------------------------------------
+
+
+def _whole_numbers(array: Array) -> tuple[int, ...]:
+    return tuple(int(each) for each in array.reshape(-1))
+
+
+def _bounded(place: Size, step: int = 1) -> Size | None:
+    """A start or an end of ONNX; None for the largest numbers, which mean the end of the axis."""
+    if not isinstance(place, int) or abs(place) < _BEYOND:
+        return place
+    return None if (place > 0) == (step > 0) else place
 
 
 def slice_axis(x: Node, axis: int, start: Size, stop: Size, step: int = 1) -> Node:

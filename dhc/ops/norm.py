@@ -8,6 +8,7 @@ from dhc.ir.graph import Initializer, Node, literal
 from dhc.ops.base import Composite, LayerContext, Onnx, TypeRuleError, layer, op
 from dhc.ops.conv import int_size
 from dhc.ops.elementwise import Add, Div, Mul, Sqrt, Sub
+from dhc.ops.foreign import Call, ForeignError
 from dhc.ops.rules import require_least
 from dhc.ops.sample import Sample, sample
 from dhc.ops.shape import Reshape
@@ -26,6 +27,16 @@ class BatchNorm(Composite):
 
     epsilon: float = 1e-5
     momentum: float = 0.1
+
+    @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        call.must("training_mode", 0)
+        call.must("spatial", 1)
+        call.get("is_test", 1)
+        if any(call.results[1:]):
+            raise ForeignError("new statistics are wanted, as in training")
+        kept = call.get("momentum", 0.9)  # the share of the old statistics, which is no use here
+        return cls(call.get("epsilon", 1e-5), 1 - kept)(*call.tensors)
 
     def expand(self, x: Node, scale: Node, shift: Node, mean: Node, variance: Node) -> Node:
         dtype = x.type.dtype

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -20,7 +21,9 @@ from dhc.ops.base import (
     require_elements,
 )
 from dhc.ops.conv import int_size
-from dhc.ops.elementwise import Add, Div, Mul, Sqrt, Sub
+from dhc.ops.elementwise import Add, Div, Mul, Pow, Sqrt, Sub
+from dhc.ops.foreign import Call, reads
+from dhc.ops.movement import Pad, slice_axis
 from dhc.ops.reduce import ReduceMean
 from dhc.ops.rules import require_least
 from dhc.ops.sample import Range, Sample, sample
@@ -189,3 +192,37 @@ def instancenorm(
     shape = (_channels("instancenorm", x),)
     require_least("instancenorm", "epsilon", epsilon, 0)
     return InstanceNorm(epsilon)(x, *_weights(context, shape, affine, x.type.dtype))
+
+
+# ---- nodes of ONNX ---------------------------------------------------------------------------
+
+
+@reads("LayerNormalization")
+def _read_layernorm(call: Call) -> tuple[Node, ...]:
+    """The mean and one over the deviation are further results."""
+    x, scale = call.tensor(0), call.tensor(1)
+    call.must("stash_type", 1)
+    first = normalize_axis("layernorm", call.get("axis", -1), x.type.rank)
+    axes = tuple(range(first, x.type.rank))
+    mean = ReduceMean(axes, True)(x)
+    distance = Sub()(x, mean)
+    variance = ReduceMean(axes, True)(Mul()(distance, distance))
+    deviation = Sqrt()(Add()(variance, literal(call.get("epsilon", 1e-5), x.type.dtype)))
+    result = Mul()(Div()(distance, deviation), scale)
+    result = Add()(result, call.tensor(2)) if call.has(2) else result
+    return result, mean, Div()(literal(1.0, x.type.dtype), deviation)
+
+
+@reads("LRN")
+def _read_local_response(call: Call) -> Node:
+    """Each element over the squares of its neighbours among the channels (Krizhevsky, 2012)."""
+    x, size = call.tensor(0), call.get("size", 1)
+    dtype, channels = x.type.dtype, int_size(x.type.shape[1])
+    before = (size - 1) // 2
+    around = ((0, 0), (before, size - 1 - before), *[(0, 0)] * (x.type.rank - 2))
+    squares = Pad(around)(Mul()(x, x))
+    windows = [slice_axis(squares, 1, first, first + channels) for first in range(size)]
+    total = functools.reduce(Add(), windows)
+    share = literal(call.get("alpha", 1e-4) / size, dtype)
+    base = Add()(literal(call.get("bias", 1.0), dtype), Mul()(share, total))
+    return Div()(x, Pow()(base, literal(call.get("beta", 0.75), dtype)))

@@ -27,7 +27,8 @@ from dhc.ops.base import (
     op,
     size_scalar,
 )
-from dhc.ops.conv import Ints, Padding, Pads, resolve_padding, spread
+from dhc.ops.conv import Ints, Padding, Pads, foreign_window, resolve_padding, spread
+from dhc.ops.foreign import Call, ForeignError, reads
 from dhc.ops.reduce import ReduceMax, ReduceMean
 from dhc.ops.sample import Sample, sample
 
@@ -42,6 +43,10 @@ class Pool(Structured):
     ceil: bool = False
 
     inlines_producers: ClassVar[bool] = True
+
+    @classmethod
+    def from_onnx(cls, call: Call) -> Node | tuple[Node, ...]:
+        return cls(*foreign_pool(call))(call.tensor(0))
 
     def infer(self, x: Tensor) -> Tensor:
         if x.rank != len(self.kernel) + 2:
@@ -89,6 +94,13 @@ class Pool(Structured):
 class MaxPool(Pool):
     """The largest element of each window; padding never wins."""
 
+    @classmethod
+    def from_onnx(cls, call: Call) -> Node | tuple[Node, ...]:
+        call.get("storage_order", 0)
+        if call.results[1:] != () and any(call.results[1:]):
+            raise ForeignError("the places of the largest elements are wanted")
+        return super().from_onnx(call)
+
     def element(self, out: Tensor, index: Index, x: Operand) -> Scalar:
         taps, where = self.window(index)
         return reduce_over("max", taps, x.padded(where, -math.inf))
@@ -117,6 +129,11 @@ class AveragePool(Pool):
     """
 
     count_include_pad: bool = True
+
+    @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        padding_counts = bool(call.get("count_include_pad", 0))
+        return cls(*foreign_pool(call), count_include_pad=padding_counts)(call.tensor(0))
 
     def element(self, out: Tensor, index: Index, x: Operand) -> Scalar:
         taps, where = self.window(index)
@@ -193,6 +210,27 @@ def pool_window(
     kernel = spread("size", size, rank)
     steps = kernel if stride == 0 else spread("stride", stride, rank)
     return kernel, steps, resolve_padding(pad, x.type.shape[2:], kernel, steps, (1,) * rank)
+
+
+def foreign_pool(call: Call) -> tuple[tuple[int, ...], tuple[int, ...], Pads, bool]:
+    """Returns kernel, stride, padding and `ceil` of a node of ONNX that pools.
+
+    Raises:
+        ForeignError: if it skips elements within windows.
+    """
+    sizes = call.tensor(0).type.shape[2:]
+    kernel = call.ints("kernel_shape", (1,) * len(sizes))
+    stride, pads, dilation = foreign_window(call, sizes, kernel)
+    if any(step != 1 for step in dilation):
+        raise ForeignError(f"attribute 'dilations' is {dilation}")
+    return kernel, stride, pads, bool(call.get("ceil_mode", 0))
+
+
+@reads("GlobalAveragePool", "GlobalMaxPool")
+def _read_global_pool(call: Call) -> Node:
+    x = call.tensor(0)
+    axes = tuple(range(2, x.type.rank))
+    return (ReduceMax if call.op_type == "GlobalMaxPool" else ReduceMean)(axes, True)(x)
 
 
 @layer("maxpool")

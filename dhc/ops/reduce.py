@@ -29,6 +29,7 @@ from dhc.ops.base import (
 )
 from dhc.ops.compare import Equal
 from dhc.ops.elementwise import Cast, Div, Mul, Sub, Where
+from dhc.ops.foreign import Call
 from dhc.ops.movement import Expand, SizeValue
 from dhc.ops.sample import Sample, sample
 from dhc.ops.shape import Reshape
@@ -50,6 +51,11 @@ class Reduction(Structured):
 
     fold: ClassVar[ReduceKind] = "sum"
     inlines_producers: ClassVar[bool] = True
+
+    @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        x, axes, keepdims = foreign_axes(call)
+        return x if axes is None else cls(axes, keepdims)(x)
 
     def infer(self, x: Tensor) -> Tensor:
         require_elements(self.name, "bool" if self.fold in ("any", "all") else "number", (x,))
@@ -176,6 +182,18 @@ class ReduceAll(Reduction):
     """Whether all of the bool elements hold."""
 
     fold: ClassVar[ReduceKind] = "all"
+
+
+def foreign_axes(call: Call) -> tuple[Node, tuple[int, ...] | None, bool]:
+    """Returns what a node of ONNX reduces, over which axes, and whether these stay.
+
+    The axes are None where there are none and nothing is to be done then.
+    """
+    axes = call.ints("axes")
+    if call.has(1):
+        axes = tuple(int(axis) for axis in call.numbers(1).reshape(-1))
+    nothing = bool(call.get("noop_with_empty_axes", 0)) and not axes
+    return call.tensor(0), None if nothing else axes, bool(call.get("keepdims", 1))
 
 
 def sum_to_shape(node: Node, shape: Shape) -> Node:

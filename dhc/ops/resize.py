@@ -11,7 +11,7 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
@@ -34,6 +34,7 @@ from dhc.ops.base import (
     size_scalar,
 )
 from dhc.ops.conv import Ints, int_size, spread
+from dhc.ops.foreign import Call, ForeignError, reads
 from dhc.ops.resize_axis import Along, Coordinates, Position, Region
 from dhc.ops.sample import Sample, sample
 
@@ -319,3 +320,76 @@ def upsample(
         return ResizeNearest(size, "asymmetric", rounding="floor")(x)
     coordinates: Coordinates = "align_corners" if align_corners else "half_pixel"
     return Resize(size, coordinates, mode="cubic" if "cubic" in mode else "linear")(x)
+
+
+# ---- nodes of ONNX ---------------------------------------------------------------------------
+
+
+@reads("Resize", "Upsample")
+def _read_resize(call: Call) -> Node:
+    """The axes before the first one that changes are left out."""
+    call.must("antialias", 0)
+    call.must("exclude_outside", 0)
+    call.must("keep_aspect_ratio_policy", "stretch")
+    x = call.tensor(0)
+    sizes, scales = _foreign_sizes(call, x)
+    changed = [axis for axis, (a, b) in enumerate(zip(x.type.shape, sizes, strict=True)) if a != b]
+    if not changed:
+        return x
+    first = changed[0]
+    coordinates = _foreign_coordinates(call)
+    if coordinates == "align_corners" and any(not each.is_integer() for each in scales):
+        raise ForeignError("its scales are no whole numbers, with corners aligned")
+    region: tuple[Region, ...] = ()
+    if coordinates == "tf_crop_and_resize":
+        ends = [float(each) for each in call.numbers(1).reshape(-1)]
+        rank = len(ends) // 2
+        region = tuple(zip(ends[first:rank], ends[rank + first :], strict=True))
+    outside = call.get("extrapolation_value", 0.0)
+    shared = (sizes[first:], coordinates, scales[first:], region, outside)
+    match call.get("mode", "nearest"):
+        case "nearest":
+            old = "floor" if call.opset < 11 else "round_prefer_floor"
+            return ResizeNearest(*shared, call.get("nearest_mode", old))(x)  # type: ignore[arg-type]
+        case "linear" | "bilinear":
+            return Resize(*shared, "linear")(x)
+        case "cubic":
+            return Resize(*shared, "cubic", call.get("cubic_coeff_a", CUBIC))(x)
+        case other:
+            raise ForeignError(f"attribute 'mode' is {other!r}")
+
+
+def _foreign_coordinates(call: Call) -> Coordinates:
+    usual = "asymmetric" if call.opset < 11 else "half_pixel"
+    found = call.get("coordinate_transformation_mode", usual)
+    if found not in get_args(Coordinates):
+        raise ForeignError(f"attribute 'coordinate_transformation_mode' is {found!r}")
+    return found  # type: ignore[return-value]
+
+
+def _foreign_sizes(call: Call, x: Node) -> tuple[tuple[Size, ...], tuple[float, ...]]:
+    """The sizes of the result, and the scales where these were given instead."""
+    shape = x.type.shape
+    axes = [axis % len(shape) for axis in call.ints("axes", tuple(range(len(shape))))]
+    if call.has(3) and call.known(3).size:
+        sizes = list(shape)
+        for axis, size in zip(axes, call.sizes(3), strict=True):
+            sizes[axis] = size
+        return tuple(sizes), ()
+    if call.op_type == "Upsample":
+        given = call.get("scales", ()) or tuple(map(float, call.numbers(1).reshape(-1)))
+    else:
+        given = tuple(map(float, call.numbers(2 if call.opset >= 11 else 1).reshape(-1)))
+    scales = [1.0] * len(shape)
+    for axis, scale in zip(axes, given, strict=True):
+        scales[axis] = scale
+    sizes = [_scaled_size(size, scale) for size, scale in zip(shape, scales, strict=True)]
+    return tuple(sizes), tuple(scales)
+
+
+def _scaled_size(size: Size, scale: float) -> Size:
+    if isinstance(size, int):
+        return math.floor(size * scale + 1e-6)
+    if not float(scale).is_integer():
+        raise ForeignError(f"a size that is not known cannot become {scale} times as long")
+    return size * int(scale)

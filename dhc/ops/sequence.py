@@ -21,9 +21,10 @@ from dhc.ops.base import (
     op,
     require_elements,
 )
-from dhc.ops.compare import Equal, Less
+from dhc.ops.compare import Equal, GreaterEqual, Less, LessEqual
 from dhc.ops.conv import int_size
-from dhc.ops.elementwise import Add, Cast, Cos, Exp, Mul, Sin, Where
+from dhc.ops.elementwise import Add, Cast, Cos, Exp, Mul, Sin, Sub, Where
+from dhc.ops.foreign import Call, reads
 from dhc.ops.lookup import Gather, require_integers
 from dhc.ops.movement import Movement, slice_axis
 from dhc.ops.sample import Sample, sample
@@ -155,3 +156,29 @@ def learned_positions(context: LayerContext, x: Node, longest: int) -> Node:
 def as_type(x: Node, dtype: DType) -> Node:
     """Returns the tensor with another element type, itself where it has that already."""
     return x if x.type.dtype is dtype else Cast(dtype)(x)
+
+
+# ---- nodes of ONNX ---------------------------------------------------------------------------
+
+
+@reads("Trilu")
+def _read_trilu(call: Call) -> Node:
+    """The part of matrices on one side of a diagonal, and zeros."""
+    x = call.tensor(0)
+    diagonal = int(call.numbers(1).reshape(-1)[0]) if call.has(1) else 0
+    height, width = x.type.shape[-2:]
+    row = Reshape((height, 1))(Positions(height)())
+    place = Sub()(Positions(width)(), Add()(row, literal(diagonal, DType.I64)))
+    zero = literal(0, DType.I64)
+    kept = (GreaterEqual if call.get("upper", 1) else LessEqual)()(place, zero)
+    dtype = x.type.dtype
+    return Where()(kept, x, literal(False if dtype is DType.BOOL else 0, dtype))
+
+
+@reads("EyeLike")
+def _read_eye_like(call: Call) -> Node:
+    x = call.tensor(0)
+    height, width = x.type.shape
+    row = Add()(Reshape((height, 1))(Positions(height)()), literal(call.get("k", 0), DType.I64))
+    one = Equal()(Positions(width)(), row)
+    return Cast(call.dtype("dtype") if call.says("dtype") else x.type.dtype)(one)

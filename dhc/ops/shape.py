@@ -28,6 +28,7 @@ from dhc.ops.base import (
     op,
     size_scalar,
 )
+from dhc.ops.foreign import Call
 from dhc.ops.sample import Sample, sample
 
 
@@ -57,6 +58,13 @@ class Reshape(Structured):
 
     def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
         return (Reshape(x.type.shape)(upstream),)
+
+    @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        from dhc.ops.layout import reshaped
+
+        wanted = call.sizes(1) if call.opset >= 5 else call.ints("shape")
+        return reshaped(call.tensor(0), wanted, zeros=bool(call.get("allowzero", 0)))
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -112,6 +120,11 @@ class Permute(Structured):
     def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
         back = tuple(self.order.index(axis) for axis in range(len(self.order)))
         return (Permute(back)(upstream),)
+
+    @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        x = call.tensor(0)
+        return cls(call.ints("perm", tuple(reversed(range(x.type.rank)))))(x)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from dhc.ir.graph import Node
 from dhc.ops.base import Axis, Composite, Onnx, TypeRuleError, normalize_axis, op
 from dhc.ops.elementwise import Div, Exp, Log, Mul, Sub
+from dhc.ops.foreign import Call
 from dhc.ops.reduce import ReduceMax, ReduceSum
 from dhc.ops.sample import Sample, sample
+from dhc.ops.shape import Reshape
 
 
 @op("softmax", onnx=Onnx("Softmax", since=13))
@@ -25,6 +28,10 @@ class Softmax(Composite):
     def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
         product = Mul()(upstream, output)
         return (Sub()(product, Mul()(output, ReduceSum((self.axis,), True)(product))),)
+
+    @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        return _read_softmax(call, cls)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -46,6 +53,10 @@ class LogSoftmax(Composite):
         return (Sub()(upstream, Mul()(Exp()(output), total)),)
 
     @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        return _read_softmax(call, cls)
+
+    @classmethod
     def samples(cls) -> Sequence[Sample]:
         return [sample(cls(), "f32[2, 3, 4]"), sample(cls(-1), "f32[5]", ranges=((-90, 90),))]
 
@@ -56,3 +67,14 @@ def _lowered(name: str, x: Node, axis: int) -> tuple[int, Node]:
         raise TypeRuleError(f"'{name}' needs floating-point elements, not {x.type}.", 0)
     position = normalize_axis(name, axis, x.type.rank)
     return position, Sub()(x, ReduceMax((position,), True)(x))
+
+
+def _read_softmax(call: Call, kind: type[Softmax] | type[LogSoftmax]) -> Node:
+    """Before version 13 all axes from `axis` on were one."""
+    x = call.tensor(0)
+    if call.opset >= 13:
+        return kind(call.get("axis", -1))(x)
+    axis = normalize_axis(kind.name, call.get("axis", 1), x.type.rank)
+    shape = x.type.shape
+    rows = Reshape((*shape[:axis], math.prod(shape[axis:])))(x)
+    return Reshape(shape)(kind(-1)(rows))

@@ -26,7 +26,9 @@ from dhc.ops.base import (
 )
 from dhc.ops.compare import Equal
 from dhc.ops.elementwise import Abs, Add, Exp, Log, Mul, Sqrt, Sub, Where
-from dhc.ops.reduce import ReduceMax, ReduceMean, ReduceSum
+from dhc.ops.foreign import Call, reads
+from dhc.ops.movement import SizeValue, reversed_axes
+from dhc.ops.reduce import ReduceMax, ReduceMean, ReduceSum, foreign_axes
 from dhc.ops.sample import Sample, sample
 from dhc.ops.shape import Reshape
 
@@ -37,6 +39,11 @@ class Statistic(Composite):
 
     axes: tuple[int, ...] = ()
     keepdims: bool = False
+
+    @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        x, axes, keepdims = foreign_axes(call)
+        return x if axes is None else cls(axes, keepdims)(x)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -116,6 +123,16 @@ class Place(Structured):
     fold: ClassVar[Literal["argmax", "argmin"]] = "argmax"
     inlines_producers: ClassVar[bool] = True
 
+    @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        x = call.tensor(0)
+        axis = normalize_axis(cls.name, call.get("axis", 0), x.type.rank)
+        found = cls(axis, bool(call.get("keepdims", 1)))
+        if not call.get("select_last_index", 0):
+            return found(x)
+        last = SizeValue(x.type.shape[axis] - 1, DType.I64)()
+        return Sub()(last, found(reversed_axes(x, (axis,))))
+
     def infer(self, x: Tensor) -> Tensor:
         require_elements(self.name, "number", (x,))
         axis = normalize_axis(self.name, self.axis, x.rank)
@@ -151,3 +168,12 @@ class ArgMin(Place):
     """Where the smallest element along an axis is; the first one if there are several."""
 
     fold: ClassVar[Literal["argmax", "argmin"]] = "argmin"
+
+
+@reads("ReduceSumSquare", "ReduceLogSum")
+def _read_sums(call: Call) -> Node:
+    x, axes, keepdims = foreign_axes(call)
+    square = call.op_type == "ReduceSumSquare"
+    terms = Mul()(x, x) if square else x
+    total = terms if axes is None else ReduceSum(axes, keepdims)(terms)
+    return total if square else Log()(total)

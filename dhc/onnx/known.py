@@ -1,0 +1,190 @@
+"""What is computed while a model is read: constants, shapes, and arithmetic on both.
+
+Elements may be sizes with names, such as the batch; Python's own operators compute with them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from dhc.ir.size import Expr, Size
+from dhc.ir.types import DType
+from dhc.ops.foreign import Array, Call, ForeignError, Known, Reader, Value, as_size
+
+MOST_ELEMENTS = 1 << 27  # of a tensor that a model only describes
+_table: dict[str, Reader] = {}
+
+
+def _reads(*op_types: str) -> Callable[[Reader], Reader]:
+    def register(reader: Reader) -> Reader:
+        _table.update(dict.fromkeys(op_types, reader))
+        return reader
+
+    return register
+
+
+def reader_of(op_type: str) -> Reader | None:
+    """Returns what reads nodes that give values known while reading."""
+    return _table.get(op_type)
+
+
+def sizes_array(sizes: tuple[Size, ...] | list[Size]) -> Array:
+    """Returns sizes as the elements of a known tensor."""
+    if all(isinstance(size, int) for size in sizes):
+        return np.array(sizes, np.int64)
+    found = np.empty(len(sizes), object)
+    found[:] = sizes
+    return found
+
+
+# ---- constants and shapes --------------------------------------------------------------------
+
+
+@_reads("Constant")
+def _constant(call: Call) -> Value:
+    for name, kind in (("value_float", np.float32), ("value_int", np.int64)):
+        if call.says(name):
+            array = np.asarray(call.get(name, kind(0).item()), kind)
+            return Known(array, DType.F32 if kind is np.float32 else DType.I64)
+    if call.says("value_ints"):
+        return Known(np.array(call.ints("value_ints"), np.int64), DType.I64)
+    if call.says("value_floats"):
+        return Known(np.array(call.get("value_floats", ()), np.float32), DType.F32)
+    return call.array("value")
+
+
+@_reads("Identity", "Dropout")
+def _identity(call: Call) -> Value:
+    if call.op_type == "Dropout":
+        for name, usual in (("ratio", 0.5), ("seed", 0), ("is_test", 0)):
+            call.get(name, usual)
+        if any(call.results[1:]) or (call.has(2) and call.numbers(2).reshape(-1)[0]):
+            raise ForeignError("it drops elements, as in training")
+    return call.value(0)
+
+
+@_reads("Shape")
+def _shape(call: Call) -> Value:
+    found = call.value(0)
+    sizes = list(found.array.shape if isinstance(found, Known) else found.type.shape)
+    start, end = call.get("start", 0), call.get("end", len(sizes))
+    return Known(sizes_array(sizes[start:end]), DType.I64)
+
+
+@_reads("Size")
+def _size(call: Call) -> Value:
+    found = call.value(0)
+    sizes = found.array.shape if isinstance(found, Known) else found.type.shape
+    return Known(sizes_array([math.prod(sizes)]).reshape(()), DType.I64)
+
+
+@_reads("ConstantOfShape")
+def _constant_of_shape(call: Call) -> Value:
+    shape = call.numbers(0).reshape(-1)
+    element = (
+        call.array("value") if call.says("value") else Known(np.zeros(1, np.float32), DType.F32)
+    )
+    if math.prod(int(size) for size in shape) > MOST_ELEMENTS:
+        raise ForeignError(f"it makes a tensor of {shape.tolist()}")
+    whole = np.full(tuple(int(size) for size in shape), element.array.reshape(-1)[0])
+    return Known(whole.astype(element.array.dtype), element.dtype)
+
+
+@_reads("Range")
+def _range(call: Call) -> Value:
+    first = call.value(0)
+    start, stop, step = (call.numbers(number).reshape(-1)[0] for number in range(3))
+    if step == 0 or (stop - start) / step > MOST_ELEMENTS:
+        raise ForeignError("it makes too many numbers")
+    assert isinstance(first, Known)
+    return Known(np.arange(start, stop, step, dtype=first.array.dtype), first.dtype)
+
+
+# ---- arithmetic on sizes ---------------------------------------------------------------------
+
+
+def on_sizes(call: Call) -> Value | None:
+    """Returns the result for known inputs among which are sizes with names; None if unknown.
+
+    Raises:
+        ForeignError: if it cannot be known while reading.
+    """
+    function = _SIZES.get(call.op_type)
+    if function is None:
+        return None
+    found = np.asarray(function(call))
+    first = call.value(0)
+    assert isinstance(first, Known)
+    return Known(_plain(found), first.dtype)
+
+
+def _plain(array: Array) -> Array:
+    """Whole numbers as such, if no size with a name is left."""
+    if array.dtype != object or any(isinstance(each, Expr) for each in array.reshape(-1)):
+        return array
+    return array.astype(np.int64)
+
+
+def _sliced(call: Call) -> Array:
+    array = call.known(0)
+    starts, ends = _listed(call, 1, "starts"), _listed(call, 2, "ends")
+    axes = _listed(call, 3, "axes") or tuple(range(len(starts)))
+    steps = _listed(call, 4, "steps") or (1,) * len(starts)
+    picks = [slice(None)] * array.ndim
+    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+        least = -array.shape[axis] - 1
+        picks[axis] = slice(start, None if step < 0 and end <= least else end, step)
+    return np.asarray(array[tuple(picks)])
+
+
+def _listed(call: Call, number: int, name: str) -> tuple[int, ...]:
+    """An input of numbers, which was an attribute before."""
+    if call.has(number):
+        return tuple(int(each) for each in call.numbers(number).reshape(-1))
+    return call.ints(name)
+
+
+def _whole(call: Call) -> Array:
+    """Conversion of sizes: to whole numbers they stay what they are."""
+    if not call.dtype("to").is_integer:
+        raise ForeignError("it makes no whole numbers of sizes that are not known")
+    return call.known(0)
+
+
+def _divided(call: Call) -> Array:
+    a, b = call.known(0), call.known(1)
+    return np.asarray(np.vectorize(_quotient, otypes=[object])(a, b))
+
+
+def _quotient(a: object, b: object) -> Size:
+    left, right = as_size(a), as_size(b)
+    if isinstance(right, int) and right > 0:
+        return left // right
+    if left == right:
+        return 1
+    raise ForeignError(f"{left} cannot be divided by {right}")
+
+
+_SIZES: dict[str, Callable[[Call], Array]] = {
+    "Add": lambda call: call.known(0) + call.known(1),
+    "Sub": lambda call: call.known(0) - call.known(1),
+    "Mul": lambda call: call.known(0) * call.known(1),
+    "Div": _divided,
+    "Cast": _whole,
+    "Concat": lambda call: np.concatenate(
+        [call.known(k) for k in range(len(call))], call.get("axis", 1)
+    ),
+    "Gather": lambda call: np.take(
+        call.known(0), call.numbers(1).astype(np.int64), call.get("axis", 0)
+    ),
+    "Reshape": lambda call: call.known(0).reshape(tuple(map(int, call.numbers(1)))),
+    "Slice": _sliced,
+    "Squeeze": lambda call: np.squeeze(call.known(0), _listed(call, 1, "axes") or None),
+    "Unsqueeze": lambda call: np.expand_dims(call.known(0), _listed(call, 1, "axes")),
+    "ReduceProd": lambda call: np.prod(
+        call.known(0), axis=_listed(call, 1, "axes") or None, keepdims=bool(call.get("keepdims", 1))
+    ),
+}

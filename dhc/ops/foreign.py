@@ -1,0 +1,250 @@
+"""What an operator gets of a node of ONNX: its inputs, its attributes, and nothing unasked for.
+
+An operator class with `onnx=Onnx(...)` reads nodes of that name: its fields are the attributes of
+the same names, or of those that `Onnx.attributes` says. Where inputs or attributes mean something
+else it overrides `from_onnx`. Nodes that no single operator computes are read by functions with
+`@reads`, beside the operators that they are made of.
+
+While a model is read many tensors are known: weights, but also shapes and axes, whose elements may
+be sizes with names. They are `Known` until an operator wants a node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dhc.ir.graph import Node
+from dhc.ir.size import Expr, Size
+from dhc.ir.types import DType
+
+Array = NDArray[Any]
+T = TypeVar("T")
+ELEMENTS: Mapping[int, DType] = {
+    1: DType.F32, 2: DType.U8, 3: DType.I8, 4: DType.U16, 5: DType.I16, 6: DType.I32, 7: DType.I64,
+    9: DType.BOOL, 10: DType.F16, 11: DType.F64, 12: DType.U32, 13: DType.U64,
+}  # fmt: skip  # by their numbers in ONNX; dhc has bf16 in training alone
+
+
+class ForeignError(Exception):
+    """A node cannot be read; the text says what of it."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A tensor whose elements are known while a model is read.
+
+    Attributes:
+        array: The elements, as Python objects if some are sizes with names.
+        dtype: The element type that the model gives it.
+        path: The name of the parameter that it is, if it is one.
+    """
+
+    array: Array
+    dtype: DType
+    path: str = ""
+
+    @property
+    def has_names(self) -> bool:
+        """Whether some elements are sizes with names."""
+        return self.array.dtype == object
+
+
+Value = Known | Node
+Results = Value | tuple[Value, ...]
+
+
+class Call:
+    """A node to be read.
+
+    Args:
+        op_type: Its operator in ONNX.
+        opset: The version of the operator set that the model uses.
+        inputs: Its inputs; None where one is left out.
+        attributes: What it says, by name.
+        results: Which outputs are wanted.
+        keep: Makes a node of a known tensor.
+    """
+
+    def __init__(
+        self,
+        op_type: str,
+        opset: int,
+        inputs: Sequence[Value | None],
+        attributes: Mapping[str, object],
+        results: Sequence[bool],
+        keep: Callable[[Known], Node],
+    ) -> None:
+        self.op_type = op_type
+        self.opset = opset
+        self.results = tuple(results)
+        self._inputs = tuple(inputs)
+        self._attributes = dict(attributes)
+        self._keep = keep
+        self._asked: set[str] = set()
+
+    # ---- inputs ------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._inputs)
+
+    def has(self, number: int) -> bool:
+        """Whether an input is given."""
+        return number < len(self._inputs) and self._inputs[number] is not None
+
+    def value(self, number: int) -> Value:
+        """Returns an input, known or not.
+
+        Raises:
+            ForeignError: if it is left out.
+        """
+        found = self._inputs[number] if number < len(self._inputs) else None
+        if found is None:
+            raise ForeignError(f"input {number + 1} is missing")
+        return found
+
+    def tensor(self, number: int) -> Node:
+        """Returns an input as a node."""
+        found = self.value(number)
+        return self._keep(found) if isinstance(found, Known) else found
+
+    @property
+    def tensors(self) -> tuple[Node, ...]:
+        """All inputs as nodes; those that are left out must be the last."""
+        count = max((k + 1 for k in range(len(self)) if self.has(k)), default=0)
+        found = tuple(self.tensor(k) for k in range(count))
+        return self._aligned(*found) if self.opset < 7 and self.get("broadcast", 0) else found
+
+    def _aligned(self, first: Node, second: Node) -> tuple[Node, Node]:
+        """Before version 7 nodes said at which axis of the first the second one begins."""
+        from dhc.ops.shape import Reshape
+
+        axis = self.get("axis", first.type.rank - second.type.rank)
+        behind = (1,) * (first.type.rank - axis - second.type.rank)
+        return first, Reshape((*second.type.shape, *behind))(second) if behind else second
+
+    def known(self, number: int) -> Array:
+        """Returns the elements of an input, among them sizes with names.
+
+        Raises:
+            ForeignError: if they are only known when the model runs.
+        """
+        found = self.value(number)
+        if not isinstance(found, Known):
+            raise ForeignError(f"input {number + 1} must be known before the model runs")
+        return found.array
+
+    def numbers(self, number: int) -> Array:
+        """The same, without sizes with names."""
+        found = self.known(number)
+        if found.dtype == object:
+            raise ForeignError(f"input {number + 1} depends on the sizes of the inputs")
+        return found
+
+    def sizes(self, number: int) -> tuple[Size, ...]:
+        """Returns the elements of an input as sizes."""
+        return tuple(as_size(each) for each in self.known(number).reshape(-1).tolist())
+
+    # ---- attributes --------------------------------------------------------------------------
+
+    def says(self, name: str) -> bool:
+        """Whether an attribute is given; it counts as asked for."""
+        self._asked.add(name)
+        return name in self._attributes
+
+    def get(self, name: str, default: T) -> T:
+        """Returns an attribute of the default's type.
+
+        Raises:
+            ForeignError: if it is of another type.
+        """
+        self._asked.add(name)
+        found = self._attributes.get(name, default)
+        if isinstance(default, float) and isinstance(found, int):
+            found = float(found)
+        if default is not None and not isinstance(found, type(default)):
+            raise ForeignError(f"attribute '{name}' is {found!r}")
+        return found  # type: ignore[return-value]
+
+    def ints(self, name: str, default: tuple[int, ...] = ()) -> tuple[int, ...]:
+        """Returns an attribute that is a list of integers.
+
+        Raises:
+            ForeignError: if it is something else.
+        """
+        found = self.get(name, default)
+        if not all(isinstance(each, int) for each in found):
+            raise ForeignError(f"attribute '{name}' is {found!r}")
+        return found
+
+    def dtype(self, name: str) -> DType:
+        """Returns the element type that an attribute names.
+
+        Raises:
+            ForeignError: if dhc has no such type.
+        """
+        found = ELEMENTS.get(self.get(name, 0))
+        if found is None:
+            raise ForeignError(f"attribute '{name}' is {self.get(name, 0)}, a type dhc has not")
+        return found
+
+    def array(self, name: str) -> Known:
+        """Returns an attribute that is a tensor.
+
+        Raises:
+            ForeignError: if it is missing or something else.
+        """
+        self._asked.add(name)
+        found = self._attributes.get(name)
+        if not isinstance(found, Known):
+            raise ForeignError(f"attribute '{name}' is no tensor")
+        return found
+
+    def must(self, name: str, value: object) -> None:
+        """Refuses any other value of an attribute than the one that is meant here.
+
+        Raises:
+            ForeignError: if it has another one.
+        """
+        found = self.get(name, value)
+        if found != value:
+            raise ForeignError(f"attribute '{name}' is {found!r}")
+
+    @property
+    def unasked(self) -> tuple[str, ...]:
+        """The attributes that nothing has asked for."""
+        return tuple(sorted(set(self._attributes) - self._asked))
+
+
+Reader = Callable[[Call], Results]
+readers: dict[str, Reader] = {}
+
+
+def reads(*op_types: str) -> Callable[[Reader], Reader]:
+    """Registers a function that reads nodes which no operator alone computes."""
+
+    def register(reader: Reader) -> Reader:
+        for op_type in op_types:
+            if op_type in readers:
+                raise ValueError(f"'{op_type}' is read twice")
+            readers[op_type] = reader
+        return reader
+
+    return register
+
+
+def as_size(value: object) -> Size:
+    """Returns an element of a known tensor as a size.
+
+    Raises:
+        ForeignError: if it is none.
+    """
+    if isinstance(value, Expr):
+        return value
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        return int(value)
+    raise ForeignError(f"{value!r} is no size")
