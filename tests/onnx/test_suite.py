@@ -118,6 +118,7 @@ def _count(cases: Iterator[Case], folder: Path) -> int:
     return right
 
 
+@pytest.mark.slow
 def test_nodes_are_right_or_refused(tmp_path: Path, node_cases: Sequence[Any]) -> None:
     assert _count(_cases_of_nodes(node_cases), tmp_path) >= 1150
 
