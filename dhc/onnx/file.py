@@ -104,17 +104,9 @@ def _external(tensor: onnx.TensorProto, dtype: DType, folder: Path) -> np.ndarra
         with file.open("rb") as stream:
             stream.seek(start)
             content = stream.read(count * dtype.bytes)
-        plain = np.frombuffer(content, dtype.numpy if dtype is not DType.BF16 else np.uint16)
-        return _widened(plain, dtype).reshape(tuple(tensor.dims)).copy()
+        return np.frombuffer(content, dtype.numpy).reshape(tuple(tensor.dims)).copy()
     except (OSError, ValueError) as error:
         raise refused(f"The data of '{tensor.name}' in '{file.name}' are damaged.") from error
-
-
-def _widened(plain: np.ndarray, dtype: DType) -> np.ndarray:
-    """Numbers of 16 bits as the 32 bits that hold them, for `bf16`."""
-    if dtype is not DType.BF16:
-        return plain
-    return (plain.astype(np.uint32) << 16).view(np.float32)
 
 
 def refused(text: str, *hints: str) -> DhcError:

@@ -12,23 +12,9 @@ import numpy as np
 
 from dhc.ir.size import Expr, Size
 from dhc.ir.types import DType
-from dhc.ops.foreign import Array, Call, ForeignError, Known, Reader, Value, as_size
+from dhc.ops.foreign import Array, Call, ForeignError, Known, Value, as_size, reads
 
 MOST_ELEMENTS = 1 << 27  # of a tensor that a model only describes
-_table: dict[str, Reader] = {}
-
-
-def _reads(*op_types: str) -> Callable[[Reader], Reader]:
-    def register(reader: Reader) -> Reader:
-        _table.update(dict.fromkeys(op_types, reader))
-        return reader
-
-    return register
-
-
-def reader_of(op_type: str) -> Reader | None:
-    """Returns what reads nodes that give values known while reading."""
-    return _table.get(op_type)
 
 
 def sizes_array(sizes: tuple[Size, ...] | list[Size]) -> Array:
@@ -43,7 +29,7 @@ def sizes_array(sizes: tuple[Size, ...] | list[Size]) -> Array:
 # ---- constants and shapes --------------------------------------------------------------------
 
 
-@_reads("Constant")
+@reads("Constant")
 def _constant(call: Call) -> Value:
     for name, kind in (("value_float", np.float32), ("value_int", np.int64)):
         if call.says(name):
@@ -56,7 +42,7 @@ def _constant(call: Call) -> Value:
     return call.array("value")
 
 
-@_reads("Identity", "Dropout")
+@reads("Identity", "Dropout")
 def _identity(call: Call) -> Value:
     if call.op_type == "Dropout":
         for name, usual in (("ratio", 0.5), ("seed", 0), ("is_test", 0)):
@@ -66,7 +52,7 @@ def _identity(call: Call) -> Value:
     return call.value(0)
 
 
-@_reads("Shape")
+@reads("Shape")
 def _shape(call: Call) -> Value:
     found = call.value(0)
     sizes = list(found.array.shape if isinstance(found, Known) else found.type.shape)
@@ -74,14 +60,14 @@ def _shape(call: Call) -> Value:
     return Known(sizes_array(sizes[start:end]), DType.I64)
 
 
-@_reads("Size")
+@reads("Size")
 def _size(call: Call) -> Value:
     found = call.value(0)
     sizes = found.array.shape if isinstance(found, Known) else found.type.shape
     return Known(sizes_array([math.prod(sizes)]).reshape(()), DType.I64)
 
 
-@_reads("ConstantOfShape")
+@reads("ConstantOfShape")
 def _constant_of_shape(call: Call) -> Value:
     shape = call.numbers(0).reshape(-1)
     element = (
@@ -93,7 +79,7 @@ def _constant_of_shape(call: Call) -> Value:
     return Known(whole.astype(element.array.dtype), element.dtype)
 
 
-@_reads("Range")
+@reads("Range")
 def _range(call: Call) -> Value:
     first = call.value(0)
     start, stop, step = (call.numbers(number).reshape(-1)[0] for number in range(3))
@@ -130,21 +116,14 @@ def _plain(array: Array) -> Array:
 
 def _sliced(call: Call) -> Array:
     array = call.known(0)
-    starts, ends = _listed(call, 1, "starts"), _listed(call, 2, "ends")
-    axes = _listed(call, 3, "axes") or tuple(range(len(starts)))
-    steps = _listed(call, 4, "steps") or (1,) * len(starts)
+    starts, ends = call.listed(1, "starts"), call.listed(2, "ends")
+    axes = call.listed(3, "axes") or tuple(range(len(starts)))
+    steps = call.listed(4, "steps") or (1,) * len(starts)
     picks = [slice(None)] * array.ndim
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
         least = -array.shape[axis] - 1
         picks[axis] = slice(start, None if step < 0 and end <= least else end, step)
     return np.asarray(array[tuple(picks)])
-
-
-def _listed(call: Call, number: int, name: str) -> tuple[int, ...]:
-    """An input of numbers, which was an attribute before."""
-    if call.has(number):
-        return tuple(int(each) for each in call.numbers(number).reshape(-1))
-    return call.ints(name)
 
 
 def _whole(call: Call) -> Array:
@@ -180,11 +159,11 @@ _SIZES: dict[str, Callable[[Call], Array]] = {
     "Gather": lambda call: np.take(
         call.known(0), call.numbers(1).astype(np.int64), call.get("axis", 0)
     ),
-    "Reshape": lambda call: call.known(0).reshape(tuple(map(int, call.numbers(1)))),
+    "Reshape": lambda call: call.known(0).reshape(call.listed(1)),
     "Slice": _sliced,
-    "Squeeze": lambda call: np.squeeze(call.known(0), _listed(call, 1, "axes") or None),
-    "Unsqueeze": lambda call: np.expand_dims(call.known(0), _listed(call, 1, "axes")),
+    "Squeeze": lambda call: np.squeeze(call.known(0), call.listed(1, "axes") or None),
+    "Unsqueeze": lambda call: np.expand_dims(call.known(0), call.listed(1, "axes")),
     "ReduceProd": lambda call: np.prod(
-        call.known(0), axis=_listed(call, 1, "axes") or None, keepdims=bool(call.get("keepdims", 1))
+        call.known(0), axis=call.listed(1, "axes") or None, keepdims=bool(call.get("keepdims", 1))
     ),
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import ChainMap
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
@@ -17,9 +16,10 @@ from dhc.errors import DhcError, Diagnostic
 from dhc.ir.graph import Array, Constant, Graph, Input, Literal_, Node, Origin, Param, topological
 from dhc.ir.size import Size, symbol
 from dhc.ir.types import Tensor, dtype_of
-from dhc.onnx import known
 from dhc.onnx.file import DEEPEST, array_of, open_model, refused
 from dhc.onnx.functions import standard_function, usual_attributes
+from dhc.onnx.known import on_sizes
+from dhc.onnx.names import Names
 from dhc.ops.base import TypeRuleError, operators, run
 from dhc.ops.foreign import ELEMENTS, Call, ForeignError, Known, Reader, Value, readers
 
@@ -101,7 +101,9 @@ class _Reader:
     def __init__(self, model: onnx.ModelProto, file: Path) -> None:
         self._model = model
         self._folder = file.parent
-        self._name = _identifier(model.graph.name or file.stem) or "model"
+        self._name = Names().of(model.graph.name or file.stem)
+        self._inputs, self._outputs, self._sizes, self._paths = (Names() for _ in range(4))
+        self._operators = _of_operators()
         self._functions = {(each.domain, each.name): each for each in model.functions}
         self._parameters: dict[str, Array] = {}
         self._constants: dict[str, Array] = {}
@@ -142,7 +144,7 @@ class _Reader:
         if dtype is None or not type.HasField("shape"):
             raise refused(f"The input '{each.name}' is no tensor of known type and rank.")
         shape = tuple(self._size(each.name, k, dim) for k, dim in enumerate(type.shape.dim))
-        node = Input(_identifier(each.name), Tensor(dtype, shape))()
+        node = Input(self._inputs.of(each.name), Tensor(dtype, shape))()
         scope.values[each.name] = node
         return node
 
@@ -151,7 +153,7 @@ class _Reader:
             if dim.dim_value < 1:
                 raise refused(f"The input '{name}' has no elements.")
             return int(dim.dim_value)
-        return symbol(_identifier(dim.dim_param) or f"{_identifier(name)}_{axis}")
+        return symbol(self._sizes.of(dim.dim_param or f"axis {axis} of {name}"))
 
     def _output(self, name: str, scope: _Scope) -> tuple[str, Node]:
         value = scope.values.get(name)
@@ -159,7 +161,8 @@ class _Reader:
             if not self._problems.found:
                 raise refused(f"Nothing computes the output '{name}'.")
             return name, Literal_(0, ELEMENTS[1])()
-        return _identifier(name), self._keep(value) if isinstance(value, Known) else value
+        node = self._keep(value) if isinstance(value, Known) else value
+        return self._outputs.of(name), node
 
     # ---- nodes -------------------------------------------------------------------------------
 
@@ -276,7 +279,7 @@ class _Reader:
         given = [each for each in inputs if each is not None]
         constant = bool(given) and all(isinstance(each, Known) for each in given)
         if constant and any(isinstance(each, Known) and each.has_names for each in given):
-            found = known.on_sizes(call)
+            found = on_sizes(call)
             if found is not None:
                 return found
         made = reader(call)
@@ -300,8 +303,8 @@ class _Reader:
         """What reads such nodes; None if they are made of others, or unknown."""
         if node.domain not in _DOMAINS or (node.domain, node.op_type) in self._functions:
             return None
-        found = known.reader_of(node.op_type) or readers.get(node.op_type)
-        return found or _of_operators().get(node.op_type)
+        found = readers.get(node.op_type)
+        return found or self._operators.get(node.op_type)
 
     def _attribute(self, each: onnx.AttributeProto) -> object:
         """An attribute as Python has it.
@@ -333,7 +336,7 @@ class _Reader:
             raise ForeignError("it computes with sizes of inputs that are not known")
         type = Tensor(value.dtype, value.array.shape)
         if value.path:
-            path = ".".join(_identifier(part) for part in re.split(r"[./:]+", value.path) if part)
+            path = self._paths.path_of(value.path)
             self._parameters[path] = value.array
             return Param(path, type)()
         if value.array.ndim == 0:
@@ -389,9 +392,3 @@ def _opset(imports: Sequence[onnx.OperatorSetIdProto]) -> int:
                 raise refused(text, f"dhc reads versions {OPSETS[0]} to {OPSETS[-1]}")
             return int(each.version)
     raise refused("The model does not say which version of ONNX's operators it uses.")
-
-
-def _identifier(text: str) -> str:
-    """A name that may stand in dhm."""
-    plain = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_")
-    return f"x{plain}" if plain[:1].isdigit() else plain

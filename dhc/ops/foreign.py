@@ -145,6 +145,16 @@ class Call:
             raise ForeignError(f"input {number + 1} depends on the sizes of the inputs")
         return found
 
+    def listed(self, number: int, name: str = "") -> tuple[int, ...]:
+        """Returns whole numbers: an input, or the attribute that older versions had in its place.
+
+        Raises:
+            ForeignError: if the input is not known, or the attribute is something else.
+        """
+        if name and not self.has(number):
+            return self.ints(name)
+        return tuple(int(each) for each in self.numbers(number).reshape(-1))
+
     def sizes(self, number: int) -> tuple[Size, ...]:
         """Returns the elements of an input as sizes."""
         return tuple(as_size(each) for each in self.known(number).reshape(-1).tolist())

@@ -20,7 +20,7 @@ def reshape(context: LayerContext, x: Node, shape: tuple[Size, ...]) -> Node:
 
 
 def reshaped(x: Node, shape: tuple[Size, ...], zeros: bool = False) -> Node:
-    """The same; with `zeros` a 0 is the size itself."""
+    """Returns what the layer `reshape` gives; with `zeros` a 0 is no axis that is kept."""
     whole = x.type.shape
     known: list[Size] = []
     for axis, size in enumerate(shape):
@@ -94,7 +94,7 @@ def slice(
 
 
 def part(x: Node, axis: int, start: Size | None, stop: Size | None, step: int = 1) -> Node:
-    """The same."""
+    """Returns what the layer `slice` gives."""
     if step == 0:
         raise TypeRuleError("'slice' cannot take steps of 0.")
     place = normalize_axis("slice", axis, x.type.rank)
@@ -172,25 +172,18 @@ def _read_flatten(call: Call) -> Node:
     return Reshape((math.prod(shape[:axis]), math.prod(shape[axis:])))(x)
 
 
-def _foreign_axes(call: Call) -> tuple[int, ...]:
-    """Axes are an attribute before version 13."""
-    if call.has(1):
-        return tuple(int(axis) for axis in call.numbers(1).reshape(-1))
-    return call.ints("axes")
-
-
 @reads("Squeeze")
 def _read_squeeze(call: Call) -> Node:
     x = call.tensor(0)
     shape = x.type.shape
-    axes = _axes("squeeze", _foreign_axes(call), len(shape))
+    axes = _axes("squeeze", call.listed(1, "axes"), len(shape))
     axes = axes or [axis for axis, size in enumerate(shape) if size == 1]
     return Reshape(tuple(size for axis, size in enumerate(shape) if axis not in axes))(x)
 
 
 @reads("Unsqueeze")
 def _read_unsqueeze(call: Call) -> Node:
-    x, given = call.tensor(0), _foreign_axes(call)
+    x, given = call.tensor(0), call.listed(1, "axes")
     axes = _axes("unsqueeze", given, x.type.rank + len(given))
     rest = iter(x.type.shape)
     rank = x.type.rank + len(axes)

@@ -107,7 +107,7 @@ class Tile(Movement):
 
     @classmethod
     def from_onnx(cls, call: Call) -> Node:
-        return cls(tuple(int(each) for each in call.numbers(1).reshape(-1)))(call.tensor(0))
+        return cls(call.listed(1))(call.tensor(0))
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -190,10 +190,8 @@ class Slice(Movement):
         old = call.opset < 10
         starts: Sequence[Size] = call.ints("starts") if old else call.sizes(1)
         ends: Sequence[Size] = call.ints("ends") if old else call.sizes(2)
-        axes, steps = call.ints("axes"), (1,) * len(starts)
-        axes = _whole_numbers(call.numbers(3)) if call.has(3) else axes
-        steps = _whole_numbers(call.numbers(4)) if call.has(4) else steps
-        numbers = axes or tuple(range(len(starts)))
+        numbers = call.listed(3, "axes") or tuple(range(len(starts)))
+        steps = call.listed(4) if call.has(4) else (1,) * len(starts)
         for axis, start, end, step in zip(numbers, starts, ends, steps, strict=True):
             x = part(x, axis, _bounded(start), _bounded(end, step), step)
         return x
@@ -318,13 +316,13 @@ class Pad(Movement):
     def from_onnx(cls, call: Call) -> Node:
         """Amounts are attributes before version 11; those below 0 cut elements off."""
         x = call.tensor(0)
-        listed = call.ints("pads") if call.opset < 11 else _whole_numbers(call.numbers(1))
+        listed = call.listed(1, "pads")
         value = call.get("value", 0.0)
         if call.has(2):
             value = float(call.numbers(2).reshape(-1)[0])
         axes = list(range(x.type.rank))
         if call.has(3):
-            axes = [axis % x.type.rank for axis in _whole_numbers(call.numbers(3))]
+            axes = [axis % x.type.rank for axis in call.listed(3)]
         pairs = [(0, 0)] * x.type.rank
         for axis, before, after in zip(axes, listed, listed[len(axes) :], strict=False):
             pairs[axis] = (before, after)
@@ -347,10 +345,6 @@ class Pad(Movement):
 
 
 # ---- helpers ---------------------------------------------------------------------------------
-
-
-def _whole_numbers(array: Array) -> tuple[int, ...]:
-    return tuple(int(each) for each in array.reshape(-1))
 
 
 def _bounded(place: Size, step: int = 1) -> Size | None:

@@ -189,9 +189,7 @@ def foreign_axes(call: Call) -> tuple[Node, tuple[int, ...] | None, bool]:
 
     The axes are None where there are none and nothing is to be done then.
     """
-    axes = call.ints("axes")
-    if call.has(1):
-        axes = tuple(int(axis) for axis in call.numbers(1).reshape(-1))
+    axes = call.listed(1, "axes")
     nothing = bool(call.get("noop_with_empty_axes", 0)) and not axes
     return call.tensor(0), None if nothing else axes, bool(call.get("keepdims", 1))
 

@@ -79,6 +79,28 @@ def test_weights_are_parameters_of_their_names(tmp_path: Path) -> None:
     np.testing.assert_allclose(_call(imported, x=x), x @ weight.T + bias, rtol=1e-6)
 
 
+def test_names_that_dhm_cannot_tell_apart_stay_apart(tmp_path: Path) -> None:
+    """Inputs, sizes and parameters: equal ones would be one tensor."""
+    nodes = [
+        helper.make_node("Sub", ["x.1", "x_1"], ["a"]),
+        helper.make_node("Add", ["a", "w:0"], ["b"]),
+        helper.make_node("Sub", ["b", "w/0"], ["y"]),
+    ]
+    given = [
+        numpy_helper.from_array(np.full(3, value, np.float32), name)
+        for name, value in (("w:0", 5), ("w/0", 1))
+    ]
+    inputs = [_tensor("x.1", 3), _tensor("x_1", 3)]
+    imported = load(_write(tmp_path, nodes, inputs, given))
+    assert len(imported.values) == 2
+    one, two = np.full(3, 10, np.float32), np.full(3, 2, np.float32)
+    assert _call(imported, x_1=one, x_1_2=two).tolist() == [12, 12, 12]
+    sized = [_tensor("x", "n-1", "n_1"), _tensor("z", "?", "!")]
+    imported = load(_write(tmp_path, [helper.make_node("Neg", ["x"], ["y"])], sized))
+    sizes = [size for node in imported.graph.inputs for size in node.type.shape]
+    assert len(set(map(str, sizes))) == 4
+
+
 def test_functions_of_a_model_are_put_in_their_place(tmp_path: Path) -> None:
     """With an attribute that the call gives."""
     inner = helper.make_node("LeakyRelu", ["a"], ["b"])

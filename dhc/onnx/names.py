@@ -1,0 +1,34 @@
+"""Names of models as names of dhm: letters, digits and underscores, and different ones differ."""
+
+from __future__ import annotations
+
+import re
+
+
+class Names:
+    """Remembers which name stands for which, among inputs, outputs, sizes or parameters."""
+
+    def __init__(self) -> None:
+        self._given: dict[str, str] = {}
+
+    def of(self, text: str) -> str:
+        """Returns the name for a name of the model, the same one every time."""
+        return self._new(text, _identifier(text))
+
+    def path_of(self, text: str) -> str:
+        """The same for a parameter, whose name may have parts."""
+        parts = [_identifier(part) for part in re.split(r"[./:]+", text) if part]
+        return self._new(text, ".".join(parts))
+
+    def _new(self, text: str, wanted: str) -> str:
+        if text not in self._given:
+            stem, name, number = wanted or "unnamed", wanted or "unnamed", 2
+            while name in self._given.values():
+                name, number = f"{stem}_{number}", number + 1
+            self._given[text] = name
+        return self._given[text]
+
+
+def _identifier(text: str) -> str:
+    plain = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_")
+    return f"x{plain}" if plain[:1].isdigit() else plain
