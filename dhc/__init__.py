@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dhc import onnx
     from dhc.api import Model, Source, compile, load
     from dhc.backends.base import Target
     from dhc.errors import DhcError, Diagnostic
@@ -33,6 +34,7 @@ __all__ = [
     "Target",
     "compile",
     "load",
+    "onnx",
     "open",
     "predict",
     "read_image",
@@ -49,6 +51,7 @@ _HOMES = {
     "Target": "dhc.backends.base:Target",
     "compile": "dhc.api:compile",
     "load": "dhc.api:load",
+    "onnx": "dhc.onnx:",
     "open": "dhc.opening:open_program",
     "predict": "dhc.training.predict:predict",
     "read_image": "dhc.runtime.data.images:read_image",
@@ -64,6 +67,7 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
 
     module, attribute = _HOMES[name].split(":")
-    value: object = getattr(import_module(module), attribute)
+    home = import_module(module)
+    value: object = getattr(home, attribute) if attribute else home
     globals()[name] = value
     return value

@@ -215,6 +215,41 @@ def run(
     _finish(run_entry(file, arguments, options))
 
 
+@app.command(name="import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A model of ONNX.")],
+    output: Annotated[Path, typer.Option("-o", help="The program; its weights lie beside it.")],
+) -> None:
+    """Turn a model of ONNX into a readable program and a safetensors file.
+
+    Example: dhc import resnet.onnx -o resnet.dhm
+    """
+    from dhc.commands.exchange import import_model
+
+    _finish(import_model(file, output))
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="A .dhm program, or the folder of a run.")],
+    entry: Entry = "",
+    output: Annotated[Path, typer.Option("-o", help="The file.")] = Path("out.onnx"),
+    pipeline: Annotated[str, typer.Option(help="A pipeline to put before the model.")] = "",
+    weights: Annotated[Path | None, typer.Option(help="A safetensors file.")] = None,
+    opset: Annotated[int, typer.Option(help="The version of ONNX's operators.")] = 21,
+    set: Settings = None,
+) -> None:
+    """Write a model or pipeline, or the network of a run, as a model of ONNX.
+
+    Example: dhc export models/unet.dhm UNet -o unet.onnx
+    """
+    from dhc.commands.entries import Request
+    from dhc.commands.exchange import ExportOptions, export_model
+
+    options = ExportOptions(output, pipeline, weights, opset)
+    _finish(export_model(Request(file, entry, set or []), options))
+
+
 @app.command()
 def train(
     file: File,

@@ -21,9 +21,9 @@ from typing import Any
 
 from dhc.backends.base import Target
 from dhc.errors import DhcError, Diagnostic
+from dhc.files import atomic_writer
 from dhc.ir.graph import Array, Graph
 from dhc.ir.verify import InternalError
-from dhc.runtime.data.files import atomic_writer
 from dhc.runtime.memory import SLACK, Bytes, allocate
 from dhc.runtime.parameters import check_values
 

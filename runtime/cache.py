@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from dhc.runtime.data.files import atomic_writer
+from dhc.files import atomic_writer
 
 MAX_BYTES = 1 << 30
 MAX_ENTRY = 1 << 28

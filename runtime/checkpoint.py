@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from dhc.errors import DhcError, Diagnostic
+from dhc.files import atomic_writer
 from dhc.ir.graph import Array
-from dhc.runtime.data.files import atomic_writer
 
 VERSION = 1
 FORMAT = f"dhc checkpoint {VERSION}"

@@ -13,8 +13,8 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from dhc.errors import DhcError, Diagnostic
+from dhc.files import atomic_writer
 from dhc.ir.graph import Array
-from dhc.runtime.data.files import atomic_writer
 from dhc.runtime.data.images import Image
 from dhc.runtime.data.pictures import grey_picture, scale_to_height, side_by_side, write_png
 from dhc.runtime.findings import Finding, Row, describe

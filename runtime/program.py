@@ -238,9 +238,9 @@ class Program:
         prepare = specialised.prepare()
         roots = [node for _, node in prepare.outputs]
         values = self._values
-        prepared = run(roots, values, prepare.constants)
+        constants = {**self.graph.constants, **prepare.constants}  # restored ones have no data
+        prepared = run(roots, values, constants)
         names = [name for name, _ in prepare.outputs]
-        constants = {**self.graph.constants, **prepare.constants}
         specialised.executable.load(
             {**values, **constants, **dict(zip(names, prepared, strict=True))}
         )

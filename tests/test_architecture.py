@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "dhc"
 ALLOWED: dict[str, set[str]] = {
     "source": {"errors"},
     "errors": {"source"},
+    "files": set(),
     "ir": {"errors", "source"},
     "ops": {"ir", "errors", "source"},
     "lower": {"ir", "ops", "errors", "source"},
@@ -20,9 +21,10 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": {"errors"},
     "passes": {"ir", "ops", "lower", "errors", "source"},
     "frontend": {"ir", "ops", "grammar", "recipe", "metrics", "errors", "source"},
-    "onnx": {"ir", "ops", "errors", "source"},
+    "decompile": {"ir", "ops", "frontend", "errors", "source"},
+    "onnx": {"ir", "ops", "errors", "files", "source"},
     "backends": {"ir", "ops", "lower", "passes", "errors", "source", "runtime"},
-    "runtime": {"ir", "ops", "errors", "source", "backends"},
+    "runtime": {"ir", "ops", "errors", "files", "source", "backends"},
     "cached": {"backends", "runtime"},
     "targets": {"backends", "errors", "ir"},
     "opening": {"backends", "cached", "driver", "runtime", "targets", "watch"},
@@ -46,6 +48,7 @@ ALLOWED: dict[str, set[str]] = {
         "backends",
         "driver",
         "errors",
+        "files",
         "frontend",
         "ir",
         "metrics",
@@ -59,6 +62,7 @@ ALLOWED: dict[str, set[str]] = {
         "backends",
         "driver",
         "errors",
+        "files",
         "frontend",
         "ir",
         "metrics",
@@ -69,6 +73,13 @@ ALLOWED: dict[str, set[str]] = {
         "source",
         "targets",
     },
+}
+
+
+# Some modules may import more: ONNX's interface to backends is about running models, not reading.
+ALSO: dict[str, set[str]] = {
+    "onnx/backend.py": {"backends", "driver", "runtime", "targets"},
+    "onnx/models.py": {"api", "frontend", "passes"},  # the public functions give and take models
 }
 
 
@@ -99,8 +110,9 @@ def _imported(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_point_one_way(path: Path) -> None:
-    owner = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    forbidden = _imported(path) - ALLOWED[owner] - {owner}
+    name = path.relative_to(PACKAGE)
+    owner = name.parts[0].removesuffix(".py")
+    forbidden = _imported(path) - ALLOWED[owner] - {owner} - ALSO.get(name.as_posix(), set())
     assert not forbidden, f"{owner} must not import {', '.join(sorted(forbidden))}"
 
 

@@ -11,8 +11,8 @@ from dhc.api import Source, load
 from dhc.commands.entries import choose_target
 from dhc.commands.report import print_json
 from dhc.errors import DhcError, Diagnostic, render, to_json
+from dhc.files import atomic_writer
 from dhc.frontend import Program, check, format_text
-from dhc.runtime.data.files import atomic_writer
 from dhc.source import read_source
 from dhc.targets import check_backend, make_backend
 

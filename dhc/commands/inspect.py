@@ -18,11 +18,11 @@ from dhc.commands.report import print_json, print_table, quantity
 from dhc.draw import draw
 from dhc.errors import DhcError, Diagnostic
 from dhc.explain import explain
+from dhc.files import atomic_writer
 from dhc.frontend import ast, format_text
 from dhc.frontend.parse import parse
 from dhc.frontend.render import render_configured
 from dhc.passes.bind_sizes import bind_sizes
-from dhc.runtime.data.files import atomic_writer
 from dhc.source import Span, read_source
 from dhc.summary import Summary, summarise
 

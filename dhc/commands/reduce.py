@@ -13,10 +13,10 @@ from dhc.commands.entries import (
     require_sizes,
 )
 from dhc.commands.session import INTERNAL_ERROR
+from dhc.files import atomic_writer
 from dhc.ir.text import print_graph
 from dhc.passes.bind_sizes import bind_sizes
 from dhc.reduce import reduce_graph
-from dhc.runtime.data.files import atomic_writer
 
 
 def reduce_entry(request: Request, target: str, shapes: Sequence[str], output: Path | None) -> int:

@@ -22,6 +22,7 @@ from dhc.frontend.inputs import (
     split_definition_inputs,
     split_tensors,
     take_pin,
+    with_weights,
 )
 from dhc.frontend.limits import check_shape
 from dhc.frontend.naming import Paths, Place
@@ -165,6 +166,7 @@ class Applier(Evaluator):
         span: Span,
         shared: str | None = None,
     ) -> Value:
+        callee = with_weights(callee, inputs, given)
         signature = signature_of(callee.target)
         tensors, rest = split_tensors(signature, inputs, given)
         pin, rest = take_pin(rest, signature.names)

@@ -122,8 +122,11 @@ class WeightContext:
         trainable: bool = True,
         dtype: DType = DType.F32,
     ) -> Node:
-        """A new parameter, or the same one where its layer is shared."""
-        path = f"{self.path}.{name}"
+        """A new parameter, or the same one where its layer is shared.
+
+        Its name is that of the layer where it has none of its own.
+        """
+        path = f"{self.path}.{name}" if name else self.path
         check_shape(f"The weight '{path}' would be", Tensor(dtype, shape), self._span)
         node = Param(path, Tensor(dtype, shape), initializer, trainable)()
         known = self._state.params.setdefault(path, node)

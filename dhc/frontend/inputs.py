@@ -18,6 +18,7 @@ from dhc.frontend.values import (
 )
 from dhc.ir.graph import Node, literal
 from dhc.ir.types import Tensor
+from dhc.ops.base import Layer, operators
 
 
 def is_tensor(given: Given) -> bool:
@@ -57,6 +58,25 @@ def split_tensors(
             rest.remove(named)
             tensors.append(Given(None, named.value, named.span))
     return tensors, rest
+
+
+def with_weights(
+    callee: Primitive, inputs: tuple[Given, ...], given: tuple[Given, ...]
+) -> Primitive:
+    """The operator of a layer's name, where a call gives the weights as further tensors."""
+    if not isinstance(callee.target, Layer) or callee.name not in operators:
+        return callee
+    layer = signature_of(callee.target)
+    count = sum(len(spread(each)) for each in inputs)
+    count += len([each for each in given if each.name is None and is_tensor(each)])
+    more = not layer.variadic and count > len(layer.tensors)
+    return Primitive(callee.name, operators[callee.name]) if more else callee
+
+
+def names_with_weights(callee: Primitive) -> tuple[str, ...]:
+    """What else a layer's name takes where a call gives its weights as tensors."""
+    layered = isinstance(callee.target, Layer) and callee.name in operators
+    return signature_of(operators[callee.name]).names if layered else ()
 
 
 def split_definition_inputs(

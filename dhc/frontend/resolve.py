@@ -11,6 +11,7 @@ from dhc.frontend.configure import RUN_TIME_ROOTS, stub_signature
 from dhc.frontend.evaluate import CONSTANTS, unknown_argument
 from dhc.frontend.execute import assigned_names
 from dhc.frontend.fail import error, guess, unknown_name
+from dhc.frontend.inputs import names_with_weights
 from dhc.frontend.limits import MAX_MISTAKES
 from dhc.frontend.registry import known_names, known_words, primitive, stage_of
 from dhc.frontend.sample import VALUE_TYPES
@@ -228,7 +229,8 @@ class Resolver:
         known = self._primitive(name)
         if known is not None:
             signature = signature_of(known.target)
-            self._keyword_names(name, (*signature.names, *self._always), arguments)
+            names = (*signature.names, *names_with_weights(known), *self._always)
+            self._keyword_names(name, names, arguments)
             return signature
         if self._describes and name in FUNCTIONS:
             signature = stub_signature(name)

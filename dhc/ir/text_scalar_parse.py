@@ -184,7 +184,8 @@ class ScalarParser:
         token, following = self.cursor.token, self.cursor.ahead().text
         if token.kind == "name" and following == "(":
             return self._call()
-        if token.kind == "name" and following == "{" and token.text in _REDUCE:
+        reduces = token.text in _REDUCE and token.text not in self.scope  # else a body follows
+        if token.kind == "name" and following == "{" and reduces:
             return self._reduce()
         name = self.cursor.name()
         value = self.scope.get(name)

@@ -27,7 +27,7 @@ def open_model(path: Path) -> onnx.ModelProto:
     Raises:
         DhcError: if it is no model, too large, too deep, or the package `onnx` is missing.
     """
-    model = _empty_model()
+    model = empty_model()
     try:
         if path.stat().st_size > MOST_BYTES:
             raise refused(f"'{path}' is larger than {MOST_BYTES >> 30} GiB.")
@@ -38,20 +38,34 @@ def open_model(path: Path) -> onnx.ModelProto:
         model.ParseFromString(content)
     except Exception as error:  # the parser's own kinds of errors differ between its versions
         raise refused(f"'{path}' is no ONNX model.") from error
+    check_model(model, path)
+    return model
+
+
+def check_model(model: onnx.ModelProto, path: Path) -> None:
+    """Checks the limits of a model that was parsed.
+
+    Raises:
+        DhcError: if it has no graph, too many nodes, or graphs too deep within each other.
+    """
     if not model.HasField("graph"):
         raise refused(f"'{path}' is no ONNX model: it has no graph.")
     count = sum(1 for _ in _all_nodes(model.graph, 0))
     if count > MOST_NODES:
         raise refused(f"'{path}' has {count} nodes, more than {MOST_NODES}.")
-    return model
 
 
-def _empty_model() -> onnx.ModelProto:
+def empty_model() -> onnx.ModelProto:
+    """Returns a message to fill.
+
+    Raises:
+        DhcError: if the package `onnx` is missing.
+    """
     try:
         from onnx import ModelProto
     except ImportError:
         hint = "pip install 'dhc[onnx]'"
-        text = "Reading ONNX models needs the package 'onnx', which is not installed."
+        text = "ONNX models need the package 'onnx', which is not installed."
         raise DhcError(Diagnostic("missing-tool", text, hints=(hint,))) from None
     return ModelProto()
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dhc.ops.foreign import ELEMENTS, Known, Value
+from dhc.ops.foreign import ELEMENTS, Held, Known, Nothing, Tensors
 
 if TYPE_CHECKING:
     import onnx
 
-_NUMBERS = {dtype: number for number, dtype in ELEMENTS.items()}
+NUMBERS = {dtype: number for number, dtype in ELEMENTS.items()}
 
 
 def standard_function(
-    node: onnx.NodeProto, opset: int, inputs: Sequence[Value | None]
+    node: onnx.NodeProto, opset: int, inputs: Sequence[Held | None]
 ) -> onnx.FunctionProto | None:
     """Returns what a node of ONNX's own operators is made of; None if ONNX does not say."""
     from onnx import FunctionProto, defs
@@ -52,12 +52,14 @@ def usual_attributes(node: onnx.NodeProto, opset: int) -> dict[str, onnx.Attribu
     return {name: value for name, value in usual.items() if value.type}
 
 
-def _type(value: Value | None) -> onnx.TypeProto:
+def _type(value: Held | None) -> onnx.TypeProto:
     from onnx import TypeProto, helper
 
-    if value is None:
+    if value is None or isinstance(value, Nothing):
         return TypeProto()
+    if isinstance(value, Tensors):
+        return helper.make_sequence_type_proto(_type(value.items[0] if value.items else None))
     dtype = value.dtype if isinstance(value, Known) else value.type.dtype
     shape = value.array.shape if isinstance(value, Known) else value.type.shape
     sizes = [size if isinstance(size, int) else str(size) for size in shape]
-    return helper.make_tensor_type_proto(_NUMBERS[dtype], sizes)
+    return helper.make_tensor_type_proto(NUMBERS[dtype], sizes)

@@ -10,10 +10,16 @@ from collections.abc import Callable
 
 import numpy as np
 
+from dhc.ir.graph import Node
 from dhc.ir.size import Expr, Size
 from dhc.ir.types import DType
-from dhc.ops.foreign import Array, Call, ForeignError, Known, Value, as_size, reads
+from dhc.ops.foreign import Array, Call, ForeignError, Known, Results, Value, as_size, reads
+from dhc.ops.movement import SizeValue
+from dhc.ops.sequence import Positions
+from dhc.ops.shape import Reshape, joined
 
+MOST_SIZES = 1 << 16  # in one tensor
+MOST_OPERANDS = 64  # sizes with names, of which each is an operand
 MOST_ELEMENTS = 1 << 27  # of a tensor that a model only describes
 
 
@@ -24,6 +30,20 @@ def sizes_array(sizes: tuple[Size, ...] | list[Size]) -> Array:
     found = np.empty(len(sizes), object)
     found[:] = sizes
     return found
+
+
+def sizes_node(sizes: Known) -> Node:
+    """Returns a known tensor, some of whose elements are sizes with names, as a node.
+
+    Raises:
+        ForeignError: if they are more than the sizes of a tensor can be.
+    """
+    elements = sizes.array.reshape(-1).tolist()
+    if len(elements) > MOST_OPERANDS:
+        raise ForeignError("it computes with too many sizes that are not known")
+    numbers = [SizeValue(as_size(each), sizes.dtype)() for each in elements]
+    row = joined([Reshape((1,))(number) for number in numbers], 0)
+    return Reshape(sizes.array.shape)(row)
 
 
 # ---- constants and shapes --------------------------------------------------------------------
@@ -42,14 +62,9 @@ def _constant(call: Call) -> Value:
     return call.array("value")
 
 
-@reads("Identity", "Dropout")
-def _identity(call: Call) -> Value:
-    if call.op_type == "Dropout":
-        for name, usual in (("ratio", 0.5), ("seed", 0), ("is_test", 0)):
-            call.get(name, usual)
-        if any(call.results[1:]) or (call.has(2) and call.numbers(2).reshape(-1)[0]):
-            raise ForeignError("it drops elements, as in training")
-    return call.value(0)
+@reads("Identity")
+def _identity(call: Call) -> Results:
+    return call.held(0)
 
 
 @reads("Shape")
@@ -82,6 +97,11 @@ def _constant_of_shape(call: Call) -> Value:
 @reads("Range")
 def _range(call: Call) -> Value:
     first = call.value(0)
+    end = call.known(1).reshape(-1)[0]
+    if isinstance(end, Expr):
+        if int(call.numbers(0)) != 0 or int(call.numbers(2)) != 1:
+            raise ForeignError("it counts to a size that is not known, but not from 0 by 1")
+        return Positions(end)()
     start, stop, step = (call.numbers(number).reshape(-1)[0] for number in range(3))
     if step == 0 or (stop - start) / step > MOST_ELEMENTS:
         raise ForeignError("it makes too many numbers")
@@ -99,12 +119,18 @@ def on_sizes(call: Call) -> Value | None:
         ForeignError: if it cannot be known while reading.
     """
     function = _SIZES.get(call.op_type)
-    if function is None:
-        return None
-    found = np.asarray(function(call))
+    floats = call.op_type == "Cast" and not call.dtype("to").is_integer
     first = call.value(0)
     assert isinstance(first, Known)
-    return Known(_plain(found), first.dtype)
+    moved = call.op_type in _MOVES and not first.has_names  # numbers, by sizes with names
+    if function is None or floats or moved:
+        return None
+    found = np.asarray(function(call))
+    if found.size > MOST_SIZES:
+        raise ForeignError(f"it computes {found.size} sizes")
+    chosen = call.value(1) if call.op_type == "Where" else first
+    assert isinstance(chosen, Known)
+    return Known(_plain(found), DType.BOOL if found.dtype == bool else chosen.dtype)
 
 
 def _plain(array: Array) -> Array:
@@ -128,9 +154,31 @@ def _sliced(call: Call) -> Array:
 
 def _whole(call: Call) -> Array:
     """Conversion of sizes: to whole numbers they stay what they are."""
-    if not call.dtype("to").is_integer:
-        raise ForeignError("it makes no whole numbers of sizes that are not known")
     return call.known(0)
+
+
+def _reshaped(call: Call) -> Array:
+    call.must("allowzero", 0)
+    return call.known(0).reshape(call.listed(1))
+
+
+def _equal(a: object, b: object) -> bool:
+    """Whether two sizes are the same; exporters ask whether one is -1.
+
+    Raises:
+        ForeignError: if that depends on the inputs.
+    """
+    left, right = as_size(a), as_size(b)
+    if (isinstance(left, int) and isinstance(right, int)) or left == right:
+        return left == right
+    distance = left - right
+    terms = () if isinstance(distance, int) else distance.terms
+    constant = next((count for atoms, count in terms if not atoms), 0)
+    if constant > 0 and all(
+        count > 0 for _, count in terms
+    ):  # symbols are positive, and quotients at least zero
+        return False
+    raise ForeignError(f"whether {left} is {right} depends on the inputs")
 
 
 def _divided(call: Call) -> Array:
@@ -147,6 +195,7 @@ def _quotient(a: object, b: object) -> Size:
     raise ForeignError(f"{left} cannot be divided by {right}")
 
 
+_MOVES = ("Gather", "Reshape", "Slice", "Squeeze", "Unsqueeze", "ReduceProd")
 _SIZES: dict[str, Callable[[Call], Array]] = {
     "Add": lambda call: call.known(0) + call.known(1),
     "Sub": lambda call: call.known(0) - call.known(1),
@@ -159,7 +208,9 @@ _SIZES: dict[str, Callable[[Call], Array]] = {
     "Gather": lambda call: np.take(
         call.known(0), call.numbers(1).astype(np.int64), call.get("axis", 0)
     ),
-    "Reshape": lambda call: call.known(0).reshape(call.listed(1)),
+    "Reshape": _reshaped,
+    "Equal": lambda call: np.vectorize(_equal, otypes=[bool])(call.known(0), call.known(1)),
+    "Where": lambda call: np.where(call.numbers(0), call.known(1), call.known(2)),
     "Slice": _sliced,
     "Squeeze": lambda call: np.squeeze(call.known(0), call.listed(1, "axes") or None),
     "Unsqueeze": lambda call: np.expand_dims(call.known(0), call.listed(1, "axes")),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+_PART = r"[A-Za-z_]\w*(\[\d+\])*(#\d+)?"
+_OWN = re.compile(rf"{_PART}(\.{_PART})*", re.ASCII)  # paths of dhm
+
 
 class Names:
     """Remembers which name stands for which, among inputs, outputs, sizes or parameters."""
@@ -17,7 +20,13 @@ class Names:
 
     def path_of(self, text: str) -> str:
         """The same for a parameter, whose name may have parts."""
-        parts = [_identifier(part) for part in re.split(r"[./:]+", text) if part]
+        if _OWN.fullmatch(text):
+            return self._new(text, text)
+        parts = [
+            part if part.isdecimal() else _identifier(part)
+            for part in re.split(r"[./:]+", text)
+            if part
+        ]
         return self._new(text, ".".join(parts))
 
     def _new(self, text: str, wanted: str) -> str:

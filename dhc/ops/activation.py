@@ -7,10 +7,13 @@ from typing import ClassVar, Literal
 
 from dhc.ir.graph import Initializer, Node
 from dhc.ir.scalar import Scalar, clamp, erf, exp, lift, log, maximum, minimum, select, tanh
-from dhc.ir.types import Tensor
+from dhc.ir.types import DType, Tensor
 from dhc.ops.base import Elements, Elementwise, LayerContext, Onnx, TypeRuleError, layer, op
 from dhc.ops.conv import int_size
-from dhc.ops.foreign import Call
+from dhc.ops.foreign import MICROSOFT, Call
+from dhc.ops.outward import Outward, Term
+from dhc.ops.outward_formula import write_formula
+from dhc.ops.rules import broadcast_shapes
 from dhc.ops.shape import Reshape
 
 
@@ -80,6 +83,12 @@ class PRelu(Elementwise):
             slope = Reshape((*slope.type.shape, *[1] * (x.type.rank - 2)))(slope)
         return cls()(x, slope)
 
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        x, slope = inputs
+        if broadcast_shapes(self.name, [x.shape, slope.shape]) != x.shape:
+            return write_formula(out, self, *inputs)  # ONNX brings the slope to x alone
+        return super().to_onnx(out, result, *inputs)
+
 
 @layer("prelu")
 def prelu(context: LayerContext, x: Node, initial: float = 0.25) -> Node:
@@ -125,6 +134,11 @@ class Celu(Elementwise):
 
     def scalar(self, x: Scalar) -> Scalar:
         return select(x > 0, x, self.alpha * (exp(x / self.alpha) - 1))
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        if result.dtype is not DType.F32:
+            return write_formula(out, self, *inputs)
+        return super().to_onnx(out, result, *inputs)
 
 
 @op("sigmoid", onnx=Onnx("Sigmoid", since=13))
@@ -195,6 +209,22 @@ class Gelu(Elementwise):
     def from_onnx(cls, call: Call) -> Node:
         forms: dict[str, Literal["erf", "tanh"]] = {"none": "erf", "tanh": "tanh"}
         return cls(forms[call.get("approximate", "none")])(call.tensor(0))
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        if out.opset < 20:
+            return write_formula(out, self, *inputs)
+        form = "none" if self.form == "erf" else self.form
+        return out.node("Gelu", inputs, result, approximate=form)
+
+
+@op("quick_gelu", onnx=Onnx("QuickGelu", since=1, domain=MICROSOFT))
+class QuickGelu(Elementwise):
+    """x * sigmoid(alpha * x), which is close to gelu (arXiv:1606.08415)."""
+
+    alpha: float = 1.702
+
+    def scalar(self, x: Scalar) -> Scalar:
+        return x / (1 + exp(-self.alpha * x))
 
 
 @op("mish", onnx=Onnx("Mish", since=18))

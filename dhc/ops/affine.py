@@ -27,6 +27,8 @@ from dhc.ops.base import (
     require_elements,
     size_scalar,
 )
+from dhc.ops.outward import Outward, Term
+from dhc.ops.outward_elements import write_elements
 from dhc.ops.sample import Sample, sample
 
 Entries = Sequence[Scalar]  # row by row
@@ -55,6 +57,9 @@ class AffineMatrix(Structured):
         from dhc.ops.affine_grad import matrix_gradients
 
         return matrix_gradients(self, upstream, inputs)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        return write_elements(out, self, result, *inputs)
 
 
 def pick(entries: Entries, index: Index) -> Scalar:
@@ -235,6 +240,9 @@ class ComposeAffine(Structured):
         from dhc.ops.affine_grad import composition_gradients
 
         return composition_gradients(upstream, a, b)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        return write_elements(out, self, result, *inputs)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

@@ -8,6 +8,7 @@ from typing import ClassVar
 from dhc.ir.scalar import Scalar
 from dhc.ir.types import Tensor
 from dhc.ops.base import Array, Index, Operand, OperatorKind, Structured, op
+from dhc.ops.outward import Outward, Term
 from dhc.ops.sample import Sample, sample
 
 
@@ -30,6 +31,9 @@ class After(Structured):
 
     def numpy(self, x: Array, other: Array) -> Array:
         return x
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        return inputs[0]
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

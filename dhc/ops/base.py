@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar, dataclass_transform
 
 import numpy as np
@@ -40,10 +40,14 @@ from dhc.ir.graph import (
     topological,
 )
 from dhc.ir.kernel import Statement
-from dhc.ir.scalar import Buffer, Const, Number, Scalar, Var, lift
+from dhc.ir.scalar import Buffer, Scalar, Var
 from dhc.ir.size import Shape
 from dhc.ir.types import DType, Tensor
-from dhc.ops.foreign import Call
+from dhc.ops.foreign import Call, ForeignError, Results
+from dhc.ops.operand import Index, Operand
+from dhc.ops.outward import USUAL, Outward, Term, attributes_of
+from dhc.ops.outward_formula import write_formula
+from dhc.ops.phrase import Phrase, plain_phrase
 from dhc.ops.rules import (
     Elements,
     TypeRuleError,
@@ -57,48 +61,20 @@ from dhc.ops.sizes import axis_variable, size_scalar
 
 Array = NDArray[Any]
 Axis = Annotated[int, "axis"]
-Index = tuple[Scalar, ...]
 OperatorKind = Literal["elementwise", "movement", "reduction", "opaque"]
 
 
 @dataclass(frozen=True)
 class Onnx:
-    """How ONNX writes an operator: its name, the first opset, and attribute names that differ."""
+    """How ONNX writes an operator: its name, the first opset, and attribute names that differ.
+
+    The domain is empty for ONNX's own operators.
+    """
 
     op_type: str
     since: int
     attributes: tuple[tuple[str, str], ...] = ()
-
-
-# ---- operands of a definition ----------------------------------------------------------------
-
-
-class Operand:
-    """An input of an operator, read element by element inside `Structured.element`."""
-
-    type: Tensor
-
-    def read(self, index: Index, guard: Scalar | None = None, otherwise: Number = 0) -> Scalar:
-        """Returns the element at `index`, or `otherwise` where the guard is false."""
-        raise NotImplementedError
-
-    def __getitem__(self, index: Index) -> Scalar:
-        return self.read(index)
-
-    def padded(self, index: Index, fill: Number = 0) -> Scalar:
-        """Returns the element at `index`, or `fill` where the index lies outside the tensor."""
-        guard: Scalar = Const(True, DType.BOOL)
-        for i, size in zip(index, self.type.shape, strict=True):
-            guard = guard & (i >= 0) & (i < size_scalar(size))
-        return self.read(index, None if isinstance(guard, Const) else guard, fill)
-
-    def broadcast(self, index: Index) -> Scalar:
-        """Returns the element that meets `index` of a result that this input broadcasts to."""
-        own = index[len(index) - self.type.rank :]
-        zero = lift(0, DType.I64)
-        return self.read(
-            tuple(zero if s == 1 else i for i, s in zip(own, self.type.shape, strict=True))
-        )
+    domain: str = ""
 
 
 # ---- base classes ----------------------------------------------------------------------------
@@ -118,6 +94,7 @@ class Operator(Op):
         inlines_movement: Whether finding it there, where a movement takes it from, does.
         multiplies: Whether it sums products of elements of its first two inputs, and adds further
             inputs; so that these two decide its precision.
+        untold: Why it must not be in a model that is written, if so.
     """
 
     onnx: ClassVar[Onnx | None] = None
@@ -126,6 +103,7 @@ class Operator(Op):
     inlines_casts: ClassVar[bool] = False
     inlines_movement: ClassVar[bool] = False
     multiplies: ClassVar[bool] = False
+    untold: ClassVar[str] = ""
 
     def numpy(self, *inputs: Any, **unused: Any) -> Array:
         """The reference meaning, for any float type (float64 included)."""
@@ -150,7 +128,7 @@ class Operator(Op):
         raise NotImplementedError
 
     @classmethod
-    def from_onnx(cls, call: Call) -> Node | tuple[Node, ...]:
+    def from_onnx(cls, call: Call) -> Results:
         """Returns what a node of ONNX computes; override it where fields are no attributes there.
 
         Raises:
@@ -160,9 +138,34 @@ class Operator(Op):
         given = {}
         for field in fields(cls):
             name = names.get(field.name, field.name)
+            usual = None if field.default is MISSING else field.default
             if call.says(name):
-                given[field.name] = call.get(name, field.default)
+                given[field.name] = call.get(name, usual)
         return cls(**given)(*call.tensors)
+
+    def phrase(self, *inputs: Any, **unused: Any) -> Phrase:
+        """Returns how the language writes it; override it where a layer says it better."""
+        return plain_phrase(self, inputs)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        """Writes the operator as nodes of ONNX; override it where `from_onnx` is.
+
+        Raises:
+            ForeignError: if ONNX cannot say what it means.
+        """
+        if self.onnx is None or self.onnx.domain:
+            raise ForeignError("ONNX has no such operator")
+        if out.opset < self.onnx.since:
+            text = f"ONNX has '{self.onnx.op_type}' since version {self.onnx.since}"
+            raise ForeignError(text)
+        attributes = attributes_of(self, dict(self.onnx.attributes))
+        return out.node(self.onnx.op_type, inputs, result, **attributes)
+
+    def _is_plain(self, out: Outward, *terms: Tensor) -> bool:
+        """Whether ONNX has the operator itself, for elements that its readers compute with."""
+        if self.onnx is None or self.onnx.domain or out.opset < self.onnx.since:
+            return False
+        return all(type.dtype in USUAL for type in terms)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -213,9 +216,15 @@ class Elementwise(Operator):
         return np.broadcast_to(result, shape).astype(body.dtype.numpy)
 
     def grad(self, upstream: Node, output: Node, *inputs: Node) -> tuple[Node | None, ...]:
-        from dhc.ops.elementwise import elementwise_gradients
+        from dhc.ops.elementwise_grad import elementwise_gradients
 
         return elementwise_gradients(self, upstream, output, inputs)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        """Writes the operator of ONNX, or else the expression."""
+        if self._is_plain(out, result, *(each.type for each in inputs)):
+            return super().to_onnx(out, result, *inputs)
+        return write_formula(out, self, *inputs)
 
     def slope(self, result: Scalar) -> Scalar | None:
         """Returns the derivative in terms of the result, for functions of one input.
@@ -264,6 +273,12 @@ class Composite(Operator):
         from dhc.ops.differentiate import pull_back
 
         return pull_back(self.expand(*inputs), upstream, inputs)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        """Writes the operator of ONNX, or else what it is made of."""
+        if self._is_plain(out, result, *(each.type for each in inputs)):
+            return super().to_onnx(out, result, *inputs)
+        return out.expanded(self, *inputs)
 
     def _on_placeholders(self, types: tuple[Tensor, ...]) -> Node:
         return self.expand(*(Input(f"x{i}", t)() for i, t in enumerate(types)))

@@ -80,6 +80,8 @@ def _total(x: Node, across: bool) -> Node:
 class _Passed(Structured):
     """The base of what leaves a tensor as it is where there is one rank."""
 
+    untold: ClassVar[str] = "it is for several processes together"
+
     kind: ClassVar[OperatorKind] = "opaque"
 
     def infer(self, x: Tensor) -> Tensor:
@@ -118,6 +120,8 @@ class AllReduceStart(Structured):
         number: All ranks begin their buckets in the order of these numbers.
     """
 
+    untold: ClassVar[str] = "it is for several processes together"
+
     number: int
 
     kind: ClassVar[OperatorKind] = "opaque"
@@ -146,6 +150,8 @@ class BucketPart(Structured):
         start: Elements of the bucket before it.
         shape: Its shape.
     """
+
+    untold: ClassVar[str] = "it is for several processes together"
 
     start: int
     shape: tuple[Size, ...]

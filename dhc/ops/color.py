@@ -5,6 +5,7 @@ The definitions are those that OpenCV documents, over the full range and with ex
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
@@ -26,8 +27,10 @@ from dhc.ops.base import (
     op,
     require_elements,
 )
-from dhc.ops.elementwise import Max
+from dhc.ops.elementwise import Add, Max
+from dhc.ops.linear import MatMul
 from dhc.ops.movement import reversed_axes, slice_axis
+from dhc.ops.outward import Outward, Term
 from dhc.ops.sample import Sample, sample
 from dhc.ops.shape import Concat
 
@@ -92,6 +95,16 @@ class ColorMatrix(Structured):
     def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
         turned = tuple(zip(*self.rows, strict=True))
         return (ColorMatrix(turned, (0.0,) * len(turned))(upstream),)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        """A product with the pixels of each channel as a row."""
+        x = inputs[0]
+        before, sizes = x.shape[:-3], x.shape[-2:]
+        flat = out.reshape(x, (*before, x.shape[-3], math.prod(sizes)))
+        rows = out.constant(np.array(self.rows), x.dtype)
+        mixed = out.apply(MatMul(), rows, flat)
+        moved = out.apply(Add(), mixed, out.constant(np.array(self.offset)[:, None], x.dtype))
+        return out.reshape(moved, result.shape)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

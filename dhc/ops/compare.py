@@ -8,14 +8,22 @@ from typing import ClassVar
 
 from dhc.ir.graph import Node, literal
 from dhc.ir.scalar import Scalar
+from dhc.ir.types import DType, Tensor
 from dhc.ops.base import Elements, Elementwise, Onnx, op
 from dhc.ops.foreign import Call, reads
+from dhc.ops.outward import Outward, Term
+from dhc.ops.outward_formula import write_formula
 
 
 class Comparison(Elementwise):
     """The base of comparisons: two tensors of one element type."""
 
     elements: ClassVar[Elements] = "any"
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        if inputs[0].dtype is DType.BOOL:
+            return write_formula(out, self, *inputs)  # ONNX has no order of them
+        return super().to_onnx(out, result, *inputs)
 
 
 class Logic(Elementwise):

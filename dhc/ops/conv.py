@@ -27,10 +27,12 @@ from dhc.ops.base import (
     op,
 )
 from dhc.ops.foreign import Call, ForeignError
+from dhc.ops.outward import Outward, Term
+from dhc.ops.phrase import Phrase, even, even_padding, plain_phrase, unusual, weights_of
 from dhc.ops.sample import Sample, sample
 
 Ints = int | tuple[int, ...]
-Padding = int | tuple[int, ...] | Literal["same", "valid"]
+Padding = int | tuple[int | tuple[int, int], ...] | Literal["same", "valid"]
 Pads = tuple[tuple[int, int], ...]
 
 
@@ -112,10 +114,31 @@ class Conv(Structured):
 
     @classmethod
     def from_onnx(cls, call: Call) -> Node:
-        x, weight = call.tensor(0), call.tensor(1)
-        kernel = tuple(int_size(size) for size in weight.type.shape[2:])
-        stride, pads, dilation = foreign_window(call, x.type.shape[2:], kernel)
-        return cls(stride, pads, dilation, call.get("group", 1))(*call.tensors)
+        return foreign_conv(call, call.tensor(0), call.tensor(1))(*call.tensors)
+
+    def phrase(self, x: Node, weight: Node, *bias: Node) -> Phrase:
+        weights = weights_of(weight=weight, **({"bias": bias[0]} if bias else {}))
+        if weights is None:
+            return plain_phrase(self, (x, weight, *bias))
+        filters, alone = weight.type.static_shape[0], self.groups == x.type.shape[1] != 1
+        attributes = unusual(
+            kernel=(even(weight.type.static_shape[2:]), 3),
+            stride=(even(self.stride), 1),
+            pad=(even_padding(self.pads), 0),
+            dilation=(even(self.dilation), 1),
+            groups=(1 if alone else self.groups, 1),
+            multiplier=(filters // self.groups if alone else 1, 1),
+            bias=(bool(bias), True),
+        )
+        named = {} if alone else {"filters": filters}
+        return Phrase("depthwise" if alone else "conv", (x,), named | attributes, weights)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        kernel = tuple(int_size(size) for size in inputs[1].shape[2:])
+        return out.node(
+            "Conv", inputs, result, kernel_shape=kernel, strides=self.stride, group=self.groups,
+            dilations=self.dilation, pads=foreign_pads(self.pads),
+        )  # fmt: skip
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -129,6 +152,11 @@ class Conv(Structured):
             sample(line, "f32[2, 2, 9]", "f32[3, 2, 3]", "f32[3]"),
             sample(volume, "f32[1, 2, 3, 5, 4]", "f32[4, 1, 2, 3, 2]", "f32[4]"),
         ]
+
+
+def foreign_pads(pads: Pads) -> tuple[int, ...]:
+    """Returns amounts as ONNX lists them: all before the axes, then all behind them."""
+    return (*(before for before, _ in pads), *(after for _, after in pads))
 
 
 def _check_channels(conv: Conv, x: Tensor, weight: Tensor) -> None:
@@ -161,6 +189,17 @@ def int_size(size: Size) -> int:
     if not isinstance(size, int):
         raise TypeRuleError(f"The size {size} must be a known number here.", 0)
     return size
+
+
+def foreign_conv(call: Call, x: Node, weight: Node) -> Conv:
+    """Returns the convolution that the attributes of a node of ONNX describe.
+
+    Raises:
+        ForeignError: if they do not fit the tensors.
+    """
+    kernel = tuple(int_size(size) for size in weight.type.shape[2:])
+    stride, pads, dilation = foreign_window(call, x.type.shape[2:], kernel)
+    return Conv(stride, pads, dilation, call.get("group", 1))
 
 
 def foreign_window(
@@ -213,17 +252,26 @@ def resolve_padding(
     """Returns the zeros (before, after) each spatial axis.
 
     `same` gives ceil(size / stride) outputs, the odd zero after; where the size is symbolic it adds
-    the constraint that the stride divides it. A list has one number for each axis, for both sides.
+    the constraint that the stride divides it. A list has one number for each axis, for both sides,
+    or a pair [before, after].
     """
     if pad == "valid":
         return ((0, 0),) * len(sizes)
     if not isinstance(pad, str):
-        return tuple((p, p) for p in spread("pad", pad, len(sizes), least=0))
+        return pairs_of(pad, len(sizes))
     totals = [
         _same_total(size, (k - 1) * d + 1, s)
         for size, k, s, d in zip(sizes, kernel, stride, dilation, strict=True)
     ]
     return tuple((total // 2, total - total // 2) for total in totals)
+
+
+def pairs_of(pad: int | tuple[int | tuple[int, int], ...], rank: int) -> Pads:
+    """Returns padding (before, after) of each spatial axis."""
+    listed = (pad,) * rank if isinstance(pad, int) else pad
+    pairs = [(each, each) if isinstance(each, int) else each for each in listed]
+    sides = [spread("pad", tuple(pair[side] for pair in pairs), rank, least=0) for side in (0, 1)]
+    return tuple(zip(*sides, strict=True))
 
 
 def _same_total(size: Size, extent: int, stride: int) -> int:

@@ -36,6 +36,8 @@ class ConvWeightGrad(Structured):
         kernel: The sizes of the kernel.
     """
 
+    untold: ClassVar[str] = "training alone needs it"
+
     stride: tuple[int, ...]
     pads: Pads
     dilation: tuple[int, ...]
@@ -113,6 +115,8 @@ class FlipKernels(Movement):
 
     A convolution with them, without strides, is the transpose of the one with the given weights.
     """
+
+    untold: ClassVar[str] = "training alone needs it"
 
     groups: int = 1
 

@@ -5,6 +5,7 @@ Layout of the operands: x is [N, C, *spatial], weights are [C, K / groups, *kern
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -27,9 +28,24 @@ from dhc.ops.base import (
     op,
     size_scalar,
 )
-from dhc.ops.conv import Ints, Padding, Pads, foreign_window, int_size, spread
-from dhc.ops.foreign import Call, ForeignError
+from dhc.ops.compare import Equal
+from dhc.ops.conv import (
+    Ints,
+    Padding,
+    Pads,
+    foreign_pads,
+    foreign_window,
+    int_size,
+    pairs_of,
+    spread,
+)
+from dhc.ops.elementwise import Cast
+from dhc.ops.foreign import Call, ForeignError, reads
+from dhc.ops.outward import Outward, Term
+from dhc.ops.phrase import Phrase, even, even_padding, plain_phrase, unusual, weights_of
+from dhc.ops.positions import CountUp
 from dhc.ops.sample import Sample, sample
+from dhc.ops.shape import Reshape
 
 
 @op("conv_transpose", onnx=Onnx("ConvTranspose", since=11))
@@ -152,6 +168,34 @@ class ConvTranspose(Structured):
         call.ints("kernel_shape", kernel)
         return cls(stride, pads, extra, dilation, call.get("group", 1))(*call.tensors)
 
+    def phrase(self, x: Node, weight: Node, *bias: Node) -> Phrase:
+        weights = weights_of(weight=weight, **({"bias": bias[0]} if bias else {}))
+        extra = [each for each in self.output_pad if isinstance(each, int)]
+        if weights is None or len(extra) < len(self.output_pad):
+            return plain_phrase(self, (x, weight, *bias))
+        filters = weight.type.static_shape[1] * self.groups
+        attributes = unusual(
+            kernel=(even(weight.type.static_shape[2:]), 2),
+            stride=(even(self.stride), 2),
+            pad=(even_padding(self.pads), 0),
+            output_pad=(even(extra), 0),
+            dilation=(even(self.dilation), 1),
+            groups=(self.groups, 1),
+            bias=(bool(bias), True),
+        )
+        return Phrase(self.name, (x,), {"filters": filters} | attributes, weights)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        kernel = tuple(int_size(size) for size in inputs[1].shape[2:])
+        extra = [size for size in self.output_pad if isinstance(size, int)]
+        if len(extra) < len(self.output_pad):
+            raise ForeignError("what is added to its result depends on the sizes of inputs")
+        return out.node(
+            "ConvTranspose", inputs, result, kernel_shape=kernel, strides=self.stride,
+            dilations=self.dilation, pads=foreign_pads(self.pads), output_padding=extra,
+            group=self.groups,
+        )  # fmt: skip
+
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         twice = cls((2, 2), ((0, 0), (0, 0)), (0, 0), (1, 1))
@@ -199,7 +243,7 @@ def conv_transpose(
         pads = tuple((max(each, 0) // 2, (max(each, 0) + 1) // 2) for each in spare)
         extra = tuple(max(-each, 0) for each in spare)
     else:
-        pads = tuple((p, p) for p in spread("pad", 0 if pad == "valid" else pad, rank, 0))
+        pads = pairs_of(0 if pad == "valid" else pad, rank)
     taps = int(np.prod(size))
     fans = Initializer(
         "he_normal", fan_in=channels // groups * taps, fan_out=filters // groups * taps
@@ -231,3 +275,23 @@ def _foreign_cut(
         found.append((less, more_cut) if same != "SAME_LOWER" else (more_cut, less))
         added.append(more + max(-total, 0))
     return tuple(found), tuple(added)
+
+
+@reads("Col2Im")
+def _read_columns(call: Call) -> Node:
+    """Blocks [N, C * taps, L] put back where they were cut out, and added: kernels of one 1."""
+    x, image, block = call.tensor(0), call.listed(1), call.listed(2)
+    batch, rows, _ = x.type.shape
+    taps, rank = math.prod(block), len(block)
+    stride, dilation = call.ints("strides", (1,) * rank), call.ints("dilations", (1,) * rank)
+    listed = call.ints("pads", (0,) * 2 * rank)
+    pads = tuple(zip(listed[:rank], listed[rank:], strict=True))
+    axes = list(zip(image, block, stride, dilation, pads, strict=True))
+    room = [size + sum(pad) - (k - 1) * d - 1 for size, k, _, d, pad in axes]
+    counts = tuple(each // step + 1 for each, step in zip(room, stride, strict=True))
+    extra = tuple(each % step for each, step in zip(room, stride, strict=True))
+    numbers = CountUp(taps)()
+    ones = Cast(x.type.dtype)(Equal()(Reshape((taps, 1))(numbers), numbers))
+    blocks = Reshape((batch * (rows // taps), taps, *counts))(x)
+    back = ConvTranspose(stride, pads, extra, dilation)
+    return Reshape((batch, rows // taps, *image))(back(blocks, Reshape((taps, 1, *block))(ones)))

@@ -11,7 +11,6 @@ from typing import ClassVar
 import numpy as np
 
 from dhc.ir import scalar as terms
-from dhc.ir.derive import derive
 from dhc.ir.graph import Node
 from dhc.ir.scalar import (
     Const,
@@ -23,6 +22,7 @@ from dhc.ir.scalar import (
     erf,
     exp,
     floor,
+    fma,
     log,
     maximum,
     minimum,
@@ -45,6 +45,8 @@ from dhc.ops.base import (
     require_same_dtype,
 )
 from dhc.ops.foreign import Call, Known, reads
+from dhc.ops.outward import Outward, Term
+from dhc.ops.outward_formula import write_formula
 from dhc.ops.sample import Sample, sample
 
 
@@ -88,6 +90,11 @@ class Div(Arithmetic):
     def scalar(self, a: Scalar, b: Scalar) -> Scalar:
         return a // b if a.dtype.is_integer else a / b
 
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        if not result.dtype.is_integer:
+            return super().to_onnx(out, result, *inputs)
+        return write_formula(out, self, *inputs)  # ONNX rounds toward zero
+
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         return _positive_divisors(cls())
@@ -98,11 +105,24 @@ class Mod(Arithmetic):
     """What is left of a after division by b; it has the sign of b."""
 
     def scalar(self, a: Scalar, b: Scalar) -> Scalar:
-        return a - floor(a / b) * b if a.dtype.is_float else a % b
+        return _rest(a, b) if a.dtype.is_float else a % b
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        if not result.dtype.is_float:
+            return super().to_onnx(out, result, *inputs)
+        return write_formula(out, self, *inputs)  # ONNX has the sign of a
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         return _positive_divisors(cls())
+
+
+def _rest(a: Scalar, b: Scalar) -> Scalar:
+    """The rest of floats: exact while the quotient is, and the limit for infinite divisors."""
+    rest = fma(-floor(a / b), b, a)
+    rest = select((rest < 0) & (b > 0) | (rest > 0) & (b < 0), rest + b, rest)
+    limit = select((a < 0) & (b > 0) | (a > 0) & (b < 0), b, a)
+    return select(abs(b).equals(math.inf) & (abs(a) < math.inf), limit, rest)
 
 
 def _positive_divisors(operator: Elementwise) -> list[Sample]:
@@ -118,11 +138,6 @@ class Pow(Elementwise):
 
     def scalar(self, a: Scalar, b: Scalar) -> Scalar:
         return power(a, b)
-
-    @classmethod
-    def from_onnx(cls, call: Call) -> Node:
-        a, b = call.tensors
-        return cls()(a, b if b.type.dtype is a.type.dtype else Cast(a.type.dtype)(b))
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -294,8 +309,8 @@ class Clip(Arithmetic):
 
     def scalar(self, x: Scalar) -> Scalar:
         if self.low > -math.inf:
-            x = maximum(x, self._limit(self.low, x))
-        return minimum(x, self._limit(self.high, x)) if self.high < math.inf else x
+            x = maximum(x, self._limit(self.low, x.dtype))
+        return minimum(x, self._limit(self.high, x.dtype)) if self.high < math.inf else x
 
     @classmethod
     def from_onnx(cls, call: Call) -> Node:
@@ -310,12 +325,24 @@ class Clip(Arithmetic):
         low, high = limits
         return cls(min(low, high), high)(x)
 
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        x = inputs[0]
+        if not self._is_plain(out, result):
+            return write_formula(out, self, x)
+        limits = [
+            None
+            if math.isinf(limit) and x.dtype.is_integer
+            else out.number(self._limit(limit, x.dtype), x.dtype)
+            for limit in (self.low, self.high)
+        ]  # without a limit ONNX takes the largest number, which is less than infinity
+        return out.node("Clip", (x, *limits), result)
+
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         return [sample(cls(-1, 1), "f32[3, 4]"), sample(cls(low=-1), "i32[3, 4]")]
 
-    def _limit(self, value: float, x: Scalar) -> float | int:
-        return value if x.dtype.is_float else int(value)
+    def _limit(self, value: float, dtype: DType) -> float | int:
+        return value if dtype.is_float else int(value)
 
 
 @op("cast", onnx=Onnx("Cast", since=13))
@@ -336,6 +363,9 @@ class Cast(Elementwise):
         call.get("round_mode", "up")
         x, to = call.tensor(0), call.dtype("to")
         return x if x.type.dtype is to else cls(to)(x)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        return write_formula(out, self, *inputs)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -361,6 +391,11 @@ class Where(Elementwise):
 
     def scalar(self, condition: Scalar, then: Scalar, otherwise: Scalar) -> Scalar:
         return select(condition, then, otherwise)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        if result.dtype is DType.BOOL:
+            return write_formula(out, self, *inputs)
+        return super().to_onnx(out, result, *inputs)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -406,30 +441,6 @@ def _widened(body: Scalar) -> Scalar:
             moved = replace(moved, type=DType.F64)
         done[part] = moved
     return done[body]
-
-
-def elementwise_gradients(
-    operator: Elementwise, upstream: Node, output: Node, inputs: tuple[Node, ...]
-) -> tuple[Node | None, ...]:
-    """Returns the gradient for each float input from the operator's derivative."""
-    from dhc.ops.reduce import sum_to_shape
-
-    if len(inputs) == 1 and output.type.dtype == inputs[0].type.dtype:
-        result, above = (Var(f"x{k}", output.type.dtype) for k in range(2))
-        known = operator.slope(result) if output.type.dtype.is_float else None
-        if known is not None:
-            return (Map(above * known)(output, upstream),)
-    names = [Var(f"x{i}", node.type.dtype) for i, node in enumerate(inputs)]
-    body = operator.scalar(*names)
-    above = Var(f"x{len(inputs)}", upstream.type.dtype)
-    gradients: list[Node | None] = []
-    for name, node in zip(names, inputs, strict=True):
-        if not (node.type.dtype.is_float and body.dtype.is_float):
-            gradients.append(None)
-            continue
-        slope = Map(cast(above, name.dtype) * derive(body, name))(*inputs, upstream)
-        gradients.append(sum_to_shape(slope, node.type.shape))
-    return tuple(gradients)
 
 
 @reads("Sum")

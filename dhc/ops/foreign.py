@@ -3,7 +3,7 @@
 An operator class with `onnx=Onnx(...)` reads nodes of that name: its fields are the attributes of
 the same names, or of those that `Onnx.attributes` says. Where inputs or attributes mean something
 else it overrides `from_onnx`. Nodes that no single operator computes are read by functions with
-`@reads`, beside the operators that they are made of.
+`@reads`, beside the operators that they are made of. Both may name another domain than ONNX's own.
 
 While a model is read many tensors are known: weights, but also shapes and axes, whose elements may
 be sizes with names. They are `Known` until an operator wants a node.
@@ -11,7 +11,7 @@ be sizes with names. They are `Known` until an operator wants a node.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from dhc.ir.graph import Node
 from dhc.ir.size import Expr, Size
-from dhc.ir.types import DType
+from dhc.ir.types import DType, dtype_of
 
 Array = NDArray[Any]
 T = TypeVar("T")
@@ -31,7 +31,16 @@ ELEMENTS: Mapping[int, DType] = {
 
 
 class ForeignError(Exception):
-    """A node cannot be read; the text says what of it."""
+    """A node cannot be read; the text says what of it.
+
+    Attributes:
+        unknown: Values that could be read if they were known before the model runs.
+    """
+
+    def __init__(self, text: str, unknown: Iterable[Node] = ()) -> None:
+        """Keeps the values beside the text."""
+        super().__init__(text)
+        self.unknown = frozenset(unknown)
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,24 @@ class Known:
 
 
 Value = Known | Node
-Results = Value | tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """A sequence of tensors, whose length is known while a model is read."""
+
+    items: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """An optional value that is empty; one that is not is what it holds."""
+
+
+Held = Value | Tensors | Nothing
+Results = Held | tuple[Held, ...]
+Body = Callable[[Sequence[Held]], tuple[Held, ...]]
+"""A graph within a node: reads it for these inputs, among the names around it."""
 
 
 class Call:
@@ -74,7 +100,7 @@ class Call:
         self,
         op_type: str,
         opset: int,
-        inputs: Sequence[Value | None],
+        inputs: Sequence[Held | None],
         attributes: Mapping[str, object],
         results: Sequence[bool],
         keep: Callable[[Known], Node],
@@ -96,8 +122,8 @@ class Call:
         """Whether an input is given."""
         return number < len(self._inputs) and self._inputs[number] is not None
 
-    def value(self, number: int) -> Value:
-        """Returns an input, known or not.
+    def held(self, number: int) -> Held:
+        """Returns an input, whatever it is.
 
         Raises:
             ForeignError: if it is left out.
@@ -107,10 +133,36 @@ class Call:
             raise ForeignError(f"input {number + 1} is missing")
         return found
 
+    def value(self, number: int) -> Value:
+        """Returns an input that is a tensor, known or not.
+
+        Raises:
+            ForeignError: if it is left out, or no tensor.
+        """
+        return as_value(self.held(number), f"input {number + 1}")
+
+    def sequence(self, number: int) -> tuple[Value, ...]:
+        """Returns the tensors of an input that is a sequence.
+
+        Raises:
+            ForeignError: if it is none.
+        """
+        found = self.held(number)
+        if not isinstance(found, Tensors):
+            raise ForeignError(f"input {number + 1} is no sequence")
+        return found.items
+
     def tensor(self, number: int) -> Node:
         """Returns an input as a node."""
-        found = self.value(number)
-        return self._keep(found) if isinstance(found, Known) else found
+        return self.node(self.value(number))
+
+    def node(self, value: Value) -> Node:
+        """Returns a tensor as a node."""
+        return self._keep(value) if isinstance(value, Known) else value
+
+    def constant(self, array: Array) -> Node:
+        """Returns a tensor that a reader computes as a node."""
+        return self._keep(Known(array, dtype_of(array)))
 
     @property
     def tensors(self) -> tuple[Node, ...]:
@@ -135,7 +187,7 @@ class Call:
         """
         found = self.value(number)
         if not isinstance(found, Known):
-            raise ForeignError(f"input {number + 1} must be known before the model runs")
+            raise ForeignError(f"input {number + 1} must be known before the model runs", [found])
         return found.array
 
     def numbers(self, number: int) -> Array:
@@ -214,6 +266,19 @@ class Call:
             raise ForeignError(f"attribute '{name}' is no tensor")
         return found
 
+    def body(self, name: str) -> Body:
+        """Returns an attribute that is a graph.
+
+        Raises:
+            ForeignError: if it is missing or something else.
+        """
+        self._asked.add(name)
+        found = self._attributes.get(name)
+        if not callable(found):
+            raise ForeignError(f"attribute '{name}' is no graph")
+        body: Body = found
+        return body
+
     def must(self, name: str, value: object) -> None:
         """Refuses any other value of an attribute than the one that is meant here.
 
@@ -231,20 +296,34 @@ class Call:
 
 
 Reader = Callable[[Call], Results]
-readers: dict[str, Reader] = {}
+readers: dict[tuple[str, str], Reader] = {}  # by domain and operator
+MICROSOFT = "com.microsoft"  # the domain of what onnxruntime has beside ONNX's own operators
 
 
-def reads(*op_types: str) -> Callable[[Reader], Reader]:
+def reads(*op_types: str, domain: str = "") -> Callable[[Reader], Reader]:
     """Registers a function that reads nodes which no operator alone computes."""
 
     def register(reader: Reader) -> Reader:
         for op_type in op_types:
-            if op_type in readers:
+            if (domain, op_type) in readers:
                 raise ValueError(f"'{op_type}' is read twice")
-            readers[op_type] = reader
+            readers[domain, op_type] = reader
         return reader
 
     return register
+
+
+def as_value(held: Held, name: str) -> Value:
+    """Returns what is a tensor.
+
+    Raises:
+        ForeignError: if it is none; the text calls it by this name.
+    """
+    if isinstance(held, Tensors):
+        raise ForeignError(f"{name} is a sequence")
+    if isinstance(held, Nothing):
+        raise ForeignError(f"{name} is an optional that is empty")
+    return held
 
 
 def as_size(value: object) -> Size:

@@ -33,6 +33,7 @@ from dhc.ops.base import (
 from dhc.ops.conv import int_size
 from dhc.ops.elementwise import Add, Cast, Clip, Div, Mul, Pow, Sub
 from dhc.ops.geometry import Amount
+from dhc.ops.outward import Outward, Term
 from dhc.ops.random import RandomNormal, counter
 from dhc.ops.sample import Sample, sample
 
@@ -138,6 +139,15 @@ class Normalize(Operator):
 
     def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
         return (Normalize((0.0,), self.std, self.axis)(upstream),)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        x = inputs[0]
+        behind = (1,) * (x.type.rank - 1 - self.axis % x.type.rank)
+        mean, std = (
+            out.constant(np.array(each).reshape(-1, *behind), x.dtype)
+            for each in (self.mean, self.std)
+        )
+        return out.apply(Div(), out.apply(Sub(), x, mean), std)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

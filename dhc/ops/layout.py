@@ -8,7 +8,7 @@ from dhc.ir.graph import Node
 from dhc.ir.size import Expr, Size, ceil_divide
 from dhc.ops.base import Axis, LayerContext, TypeRuleError, layer, normalize_axis
 from dhc.ops.conv import int_size
-from dhc.ops.foreign import Call, ForeignError, reads
+from dhc.ops.foreign import Call, ForeignError, Value, reads
 from dhc.ops.movement import Borders, Pad, slice_axis
 from dhc.ops.shape import Concat, Permute, Reshape
 
@@ -98,11 +98,15 @@ def part(x: Node, axis: int, start: Size | None, stop: Size | None, step: int = 
     if step == 0:
         raise TypeRuleError("'slice' cannot take steps of 0.")
     place = normalize_axis("slice", axis, x.type.rank)
-    whole = x.type.shape[place]
+    return slice_axis(x, place, *bounds(x.type.shape[place], start, stop, step), step)
+
+
+def bounds(whole: Size, start: Size | None, stop: Size | None, step: int) -> tuple[Size, Size]:
+    """Returns a start and a stop as `slice_axis` wants them, for an axis of so many elements."""
     first, last = (0, whole) if step > 0 else (whole - 1, -1)
     begin = first if start is None else _place(start, whole, step)
     end = last if stop is None else _place(stop, whole, step)
-    return slice_axis(x, place, begin, end, step)
+    return begin, end
 
 
 def _place(value: Size, whole: Size, step: int) -> Size:
@@ -191,17 +195,19 @@ def _read_unsqueeze(call: Call) -> Node:
 
 
 @reads("Split")
-def _read_split(call: Call) -> tuple[Node, ...]:
-    x = call.tensor(0)
-    axis = normalize_axis("split", call.get("axis", 0), x.type.rank)
+def _read_split(call: Call) -> tuple[Value, ...]:
+    from dhc.ops.empty import cut, type_of
+
+    x = call.value(0)
+    axis = normalize_axis("split", call.get("axis", 0), type_of(x).rank)
     count = call.get("num_outputs", len(call.results))
-    whole = x.type.shape[axis]
+    whole = type_of(x).shape[axis]
     sizes = call.sizes(1) if call.has(1) else call.ints("split")
     if not sizes:
         each = ceil_divide(whole, count)
         sizes = (*[each] * (count - 1), whole - each * (count - 1))
     starts = [sum(sizes[:number]) for number in range(len(sizes))]
-    return tuple(slice_axis(x, axis, s, s + n) for s, n in zip(starts, sizes, strict=True))
+    return tuple(cut(call, x, (axis, s, s + n, 1)) for s, n in zip(starts, sizes, strict=True))
 
 
 @reads("DepthToSpace")
@@ -221,5 +227,6 @@ def _read_space_to_depth(call: Call) -> Node:
     x, block = call.tensor(0), call.get("blocksize", 1)
     n, c, h, w = x.type.shape
     split = Reshape((n, c, h // block, block, w // block, block))(x)
-    moved = Permute((0, 3, 5, 1, 2, 4))(split)
+    blocks_first = call.get("mode", "DCR") == "DCR"
+    moved = Permute((0, 3, 5, 1, 2, 4) if blocks_first else (0, 1, 3, 5, 2, 4))(split)
     return Reshape((n, c * block * block, h // block, w // block))(moved)

@@ -29,6 +29,8 @@ from dhc.ops.base import (
 from dhc.ops.conv import int_size
 from dhc.ops.elementwise import Add, Mul
 from dhc.ops.foreign import Call
+from dhc.ops.outward import Outward, Term
+from dhc.ops.phrase import Phrase, plain_phrase, unusual, weights_of
 from dhc.ops.reduce import sum_to_shape
 from dhc.ops.sample import Sample, sample
 from dhc.ops.shape import Permute, Reshape
@@ -77,6 +79,21 @@ class Dense(Structured):
         product = _scaled(cls()(a, b), alpha)
         return product if bias is None else Add()(product, _scaled(bias, beta))
 
+    def phrase(self, x: Node, weight: Node, *bias: Node) -> Phrase:
+        weights = weights_of(weight=weight, **({"bias": bias[0]} if bias else {}))
+        if weights is None:
+            return plain_phrase(self, (x, weight, *bias))
+        units = weight.type.static_shape[0]
+        return Phrase(self.name, (x,), {"units": units} | unusual(bias=(bool(bias), True)), weights)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        """Where there are more axes than two, a product of matrices and a sum."""
+        if inputs[0].type.rank == 2:
+            return out.node("Gemm", inputs, result, transB=1)
+        weight = out.apply(Permute((1, 0)), inputs[1])
+        product = out.node("MatMul", (inputs[0], weight), result)
+        return out.node("Add", (product, inputs[2]), result) if len(inputs) > 2 else product
+
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         biased = sample(cls(), "f32[2, 3, 5]", "f32[4, 5]", "f32[4]")
@@ -124,17 +141,7 @@ class MatMul(Structured):
 
     @classmethod
     def from_onnx(cls, call: Call) -> Node:
-        """As in numpy, a vector is a row on the left and a column on the right."""
-        a, b = call.tensor(0), call.tensor(1)
-        left = Reshape((1, *a.type.shape))(a) if a.type.rank == 1 else a
-        right = Reshape((*b.type.shape, 1))(b) if b.type.rank == 1 else b
-        product = cls()(left, right)
-        shape = list(product.type.shape)
-        if a.type.rank == 1:
-            del shape[-2]
-        if b.type.rank == 1:
-            del shape[-1]
-        return product if len(shape) == product.type.rank else Reshape(tuple(shape))(product)
+        return matrix_product(*call.tensors)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -142,6 +149,19 @@ class MatMul(Structured):
             sample(cls(), "f32[3, 4]", "f32[4, 2]"),
             sample(cls(), "f32[2, 1, 3, 4]", "f32[3, 4, 2]"),
         ]
+
+
+def matrix_product(a: Node, b: Node) -> Node:
+    """Returns the product; as in numpy, a vector is a row on the left and a column on the right."""
+    left = Reshape((1, *a.type.shape))(a) if a.type.rank == 1 else a
+    right = Reshape((*b.type.shape, 1))(b) if b.type.rank == 1 else b
+    product = MatMul()(left, right)
+    shape = list(product.type.shape)
+    if a.type.rank == 1:
+        del shape[-2]
+    if b.type.rank == 1:
+        del shape[-1]
+    return product if len(shape) == product.type.rank else Reshape(tuple(shape))(product)
 
 
 def _scaled(x: Node, factor: float) -> Node:

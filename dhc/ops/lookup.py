@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dhc.ir.graph import Node
+from dhc.ir.graph import Node, literal
 from dhc.ir.scalar import Scalar, cast, select
 from dhc.ir.size import Size
 from dhc.ir.types import DType, Tensor
@@ -21,9 +21,14 @@ from dhc.ops.base import (
     op,
     size_scalar,
 )
-from dhc.ops.foreign import Call
-from dhc.ops.movement import Movement
+from dhc.ops.compare import And, GreaterEqual, Less
+from dhc.ops.elementwise import Neg, Where
+from dhc.ops.foreign import Call, Known
+from dhc.ops.movement import Expand, Movement, slice_axis
+from dhc.ops.outward import Outward, Term
 from dhc.ops.sample import Sample, sample
+
+SEARCHED = 64  # elements along an axis, each of which may look through all indices
 
 
 @op("gather", onnx=Onnx("Gather", since=13))
@@ -59,6 +64,34 @@ class Gather(Movement):
 
         axis = self.axis % x.type.rank
         return GatherGrad(x.type.shape[axis], axis)(upstream, indices), None
+
+    @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        """One known place is a slice."""
+        from dhc.ops.shape import Reshape
+
+        x, axis = call.tensor(0), call.get("axis", 0)
+        place = call.value(1)
+        axis = normalize_axis(cls.name, axis, x.type.rank)
+        size = x.type.shape[axis]
+        if not isinstance(place, Known) or place.array.ndim or place.has_names:
+            return cls(axis)(x, call.tensor(1))
+        number = int(place.array)
+        if isinstance(size, int) and -size <= number < size:
+            one = slice_axis(x, axis, number % size, number % size + 1)
+            return Reshape((*x.type.shape[:axis], *x.type.shape[axis + 1 :]))(one)
+        return cls(axis)(x, call.tensor(1))
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        """ONNX has nothing for an entry that is not there: the first one is taken, then zeros."""
+        x, indices = inputs
+        axis = self.axis % x.type.rank
+        safe, valid = write_safe(out, indices, x.shape[axis])
+        found = out.node("Gather", (x, safe), result, axis=axis)
+        behind = (1,) * (x.type.rank - axis - 1)
+        return out.apply(
+            Where(), out.reshape(valid, (*valid.shape, *behind)), found, zero_of(out, x)
+        )
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -98,13 +131,25 @@ class GatherElements(Movement):
         return np.where(valid, taken, x.dtype.type(0))
 
     def grad(self, upstream: Node, output: Node, x: Node, indices: Node) -> tuple[Node | None, ...]:
+        """Along a long axis adding what comes is faster than searching for it."""
         from dhc.ops.lookup_grad import GatherElementsGrad
+        from dhc.ops.scatter import ScatterElements
 
-        return GatherElementsGrad(x.type.shape, self.axis)(upstream, indices), None
+        size = x.type.shape[self.axis]
+        if isinstance(size, int) and size <= SEARCHED:
+            return GatherElementsGrad(x.type.shape, self.axis)(upstream, indices), None
+        zeros = Expand(x.type.shape)(literal(0, x.type.dtype))
+        return ScatterElements(self.axis, "add")(zeros, indices, upstream), None
 
     @classmethod
     def from_onnx(cls, call: Call) -> Node:
         return cls(call.get("axis", 0))(*call.tensors)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        x, indices = inputs
+        safe, valid = write_safe(out, indices, x.shape[self.axis])
+        found = out.node("GatherElements", (x, safe), result, axis=self.axis)
+        return out.apply(Where(), valid, found, zero_of(out, x))
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -123,3 +168,17 @@ def from_front(entry: Scalar, count: Size) -> Scalar:
     """Returns a number that counts from the front, whichever end it counted from."""
     place = cast(entry, DType.I64)
     return select(place < 0, place + size_scalar(count), place) if entry.dtype.is_signed else place
+
+
+def write_safe(out: Outward, indices: Term, count: Size) -> tuple[Term, Term]:
+    """Writes indices with 0 in place of those that are not there, and which ones are there."""
+    places, whole = out.cast(indices, DType.I64), out.reshape(out.size(count), ())
+    below = out.apply(Less(), places, whole)
+    above = out.apply(GreaterEqual(), places, out.apply(Neg(), whole))
+    valid = out.apply(And(), below, above)
+    return out.apply(Where(), valid, places, out.number(0, DType.I64)), valid
+
+
+def zero_of(out: Outward, x: Term) -> Term:
+    """Writes the zero of a tensor's elements."""
+    return out.number(0, x.dtype)

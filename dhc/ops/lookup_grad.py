@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -38,6 +39,8 @@ class GatherGrad(Structured):
     upstream is [*before, *indices, *after]; the result is [*before, size, *after]. Numbers count as
     in `gather`, and entries with numbers that are not there are dropped.
     """
+
+    untold: ClassVar[str] = "training alone needs it"
 
     size: Size
     axis: Axis = 0
@@ -90,6 +93,8 @@ class GatherElementsGrad(Structured):
     upstream and indices have one shape. The result has the shape of what was gathered from, and
     elements with numbers that are not there are dropped.
     """
+
+    untold: ClassVar[str] = "training alone needs it"
 
     shape: tuple[Size, ...]
     axis: Axis = -1

@@ -32,7 +32,10 @@ from dhc.ops.collective import BatchMean
 from dhc.ops.compare import And, Equal, GreaterEqual, Less, LessEqual, NotEqual, Or
 from dhc.ops.conv import int_size
 from dhc.ops.elementwise import Add, Cast, Mul, Neg, Where
-from dhc.ops.foreign import Call, Known
+from dhc.ops.foreign import Call
+from dhc.ops.movement import slice_axis
+from dhc.ops.outward import Outward, Term
+from dhc.ops.outward_elements import write_elements
 from dhc.ops.reduce import ReduceSum
 from dhc.ops.sample import Sample, sample
 from dhc.ops.shape import Permute, Reshape, joined
@@ -76,8 +79,7 @@ class OneHot(Structured):
     def from_onnx(cls, call: Call) -> Node:
         """The new axis may be any, and 0 and 1 any other values; negative numbers count back."""
         indices, classes = call.tensor(0), int(call.numbers(1).reshape(-1)[0])
-        values = call.value(2)
-        dtype = values.dtype if isinstance(values, Known) else values.type.dtype
+        values = call.tensor(2)
         number = indices if indices.type.dtype.is_integer else Cast(DType.I64)(indices)
         zero = literal(0, number.type.dtype)
         back = Add()(number, literal(classes, number.type.dtype))
@@ -88,9 +90,11 @@ class OneHot(Structured):
         rank = number.type.rank
         axis = call.get("axis", -1) % (rank + 1)
         order = (*range(axis), rank, *range(axis, rank))
-        off, on = (float(each) for each in call.numbers(2).reshape(-1))
-        choices = (literal(each if dtype.is_float else int(each), dtype) for each in (on, off))
-        return Where()(Permute(order)(spread), *choices)
+        off, on = (Reshape(())(slice_axis(values, 0, k, k + 1)) for k in range(2))
+        return Where()(Permute(order)(spread), on, off)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        return write_elements(out, self, result, *inputs)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

@@ -22,16 +22,21 @@ from dhc.ops.base import (
     Structured,
     TypeRuleError,
     broadcast_shapes,
+    normalize_axis,
     op,
     size_scalar,
 )
-from dhc.ops.foreign import Call, ForeignError
+from dhc.ops.foreign import Call, ForeignError, Value
+from dhc.ops.outward import FIRST, LAST, Outward, Term
+from dhc.ops.outward_elements import write_elements
+from dhc.ops.phrase import Phrase, plain_phrase, unusual
 from dhc.ops.sample import Sample, sample
 
 Borders = Literal["constant", "reflect", "replicate", "wrap"]
 _FOREIGN_BORDERS: dict[str, Borders] = {
     "constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "wrap",
 }  # fmt: skip
+_BORDERS = {own: name for name, own in _FOREIGN_BORDERS.items()}
 _BEYOND = 2**31 - 1  # exporters write this number, or a larger one, for "up to the end"
 _NUMPY_BORDERS: dict[str, Literal["reflect", "edge", "wrap"]] = {
     "reflect": "reflect", "replicate": "edge", "wrap": "wrap",
@@ -75,6 +80,9 @@ class Expand(Movement):
         shape = broadcast_shapes(cls.name, [x.type.shape, wanted])
         return x if shape == x.type.shape else cls(shape)(x)
 
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        return out.expand(inputs[0], self.shape)
+
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         return [sample(cls((2, 3, 4)), "f32[3, 1]")]
@@ -109,6 +117,9 @@ class Tile(Movement):
     def from_onnx(cls, call: Call) -> Node:
         return cls(call.listed(1))(call.tensor(0))
 
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        return out.node("Tile", (*inputs, out.numbers(self.repeats)), result)
+
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         return [sample(cls((2, 1, 3)), "f32[2, 3, 2]")]
@@ -129,6 +140,9 @@ class SizeValue(Movement):
 
     def numpy(self) -> Array:
         return np.asarray(static((self.size,))[0], self.dtype.numpy)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        return out.cast(out.reshape(out.size(self.size), ()), self.dtype)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -182,19 +196,54 @@ class Slice(Movement):
         return (Embed(self.start, x.type.shape, self.step)(upstream),)
 
     @classmethod
-    def from_onnx(cls, call: Call) -> Node:
+    def from_onnx(cls, call: Call) -> Value:
         """Starts and ends are attributes before version 10; both may lie beyond the axis."""
-        from dhc.ops.layout import part
+        from dhc.ops.empty import cut, type_of
+        from dhc.ops.layout import bounds
 
-        x = call.tensor(0)
+        x = call.value(0)
         old = call.opset < 10
         starts: Sequence[Size] = call.ints("starts") if old else call.sizes(1)
         ends: Sequence[Size] = call.ints("ends") if old else call.sizes(2)
         numbers = call.listed(3, "axes") or tuple(range(len(starts)))
         steps = call.listed(4) if call.has(4) else (1,) * len(starts)
-        for axis, start, end, step in zip(numbers, starts, ends, steps, strict=True):
-            x = part(x, axis, _bounded(start), _bounded(end, step), step)
-        return x
+        places = []
+        for number, start, end, step in zip(numbers, starts, ends, steps, strict=True):
+            if step == 0:
+                raise TypeRuleError("'slice' cannot take steps of 0.")
+            axis = normalize_axis(cls.name, number, type_of(x).rank)
+            limits = bounds(type_of(x).shape[axis], _bounded(start), _bounded(end, step), step)
+            places.append((axis, *limits, step))
+        return cut(call, x, *places)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        """Axes that stay whole are left out."""
+        whole = zip(self.start, self.size, self.step, inputs[0].shape, strict=True)
+        cut = [axis for axis, each in enumerate(whole) if each != (0, each[3], 1, each[3])]
+        starts = out.shape(tuple(self.start[axis] for axis in cut))
+        ends = out.shape(tuple(self._end(axis, inputs[0].shape[axis]) for axis in cut))
+        steps = out.numbers(self.step[axis] for axis in cut)
+        return out.node("Slice", (*inputs, starts, ends, out.numbers(cut), steps), result)
+
+    def _end(self, axis: int, whole: Size) -> Size:
+        """The place behind the last element; in front of the first it counts from the end."""
+        step = self.step[axis]
+        end = self.start[axis] + (self.size[axis] - 1) * step + (1 if step > 0 else -1)
+        if step < 0:
+            return FIRST if end == -1 else end if isinstance(end, int) else end - whole
+        return LAST if end == whole else end
+
+    def phrase(self, x: Node) -> Phrase:
+        parts = zip(self.start, self.size, self.step, x.type.shape, strict=True)
+        cut = [axis for axis, each in enumerate(parts) if each != (0, each[3], 1, each[3])]
+        if len(cut) > 1:
+            return plain_phrase(self, (x,))
+        axis = cut[0] if cut else 0
+        start, step = self.start[axis], self.step[axis]
+        stop = start + (self.size[axis] - 1) * step + (1 if step > 0 else -1)
+        first, last = (0, x.type.shape[axis]) if step > 0 else (x.type.shape[axis] - 1, -1)
+        said = unusual(start=(start, first), stop=(stop, last), step=(step, 1))
+        return Phrase(self.name, (x,), {"axis": axis} | said)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -237,6 +286,9 @@ class Embed(Movement):
 
     def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
         return (Slice(self.start, x.type.shape, self.step)(upstream),)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        return write_elements(out, self, result, *inputs)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -335,6 +387,24 @@ class Pad(Movement):
         if mode is None:
             raise ForeignError(f"attribute 'mode' is {call.get('mode', '')!r}")
         return x if not any(map(any, kept)) else cls(kept, mode, value)(x)
+
+    def phrase(self, x: Node) -> Phrase:
+        around = next((k for k, pair in enumerate(self.pads) if pair != (0, 0)), len(self.pads) - 1)
+        amount = tuple(b if b == a else (b, a) for b, a in self.pads[around:])
+        said = unusual(mode=(self.mode, "constant"), value=(self.value, 0.0))
+        return Phrase(self.name, (x,), {"amount": amount} | said)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        """Before version 18 ONNX names all axes, and before 19 it goes not round."""
+        if self.mode == "wrap" and out.opset < 19:
+            return write_elements(out, self, result, *inputs)
+        narrow = inputs[0].dtype in (DType.I16, DType.U16)  # which readers do not pad
+        x = out.wide(inputs[0]) if narrow else inputs[0]
+        value = () if self.mode != "constant" else (out.number(self._fill(x.dtype), x.dtype),)
+        amounts = out.numbers(pair[side] for side in (0, 1) for pair in self.pads)
+        wide = result.with_dtype(x.dtype)
+        padded = out.node("Pad", (x, amounts, *value), wide, mode=_BORDERS[self.mode])
+        return out.cast(padded, result.dtype)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

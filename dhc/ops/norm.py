@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dhc.ir.graph import Initializer, Node, literal
+from dhc.ir.number import canonical
+from dhc.ir.types import DType, Tensor
 from dhc.ops.base import Composite, LayerContext, Onnx, TypeRuleError, layer, op
 from dhc.ops.conv import int_size
 from dhc.ops.elementwise import Add, Div, Mul, Sqrt, Sub
 from dhc.ops.foreign import Call, ForeignError
+from dhc.ops.outward import Outward, Term
+from dhc.ops.phrase import Phrase, plain_phrase, weights_of
 from dhc.ops.rules import require_least
 from dhc.ops.sample import Sample, sample
 from dhc.ops.shape import Reshape
@@ -29,20 +33,33 @@ class BatchNorm(Composite):
     momentum: float = 0.1
 
     @classmethod
-    def from_onnx(cls, call: Call) -> Node:
-        call.must("training_mode", 0)
+    def from_onnx(cls, call: Call) -> Node | tuple[Node, ...]:
+        if call.get("training_mode", 0):
+            from dhc.ops.norm_train import foreign_training
+
+            return foreign_training(call)
         call.must("spatial", 1)
         call.get("is_test", 1)
         if any(call.results[1:]):
             raise ForeignError("new statistics are wanted, as in training")
         kept = call.get("momentum", 0.9)  # the share of the old statistics, which is no use here
-        return cls(call.get("epsilon", 1e-5), 1 - kept)(*call.tensors)
+        momentum = float(canonical(1 - kept, DType.F32))
+        return cls(call.get("epsilon", 1e-5), momentum)(*call.tensors)
 
     def expand(self, x: Node, scale: Node, shift: Node, mean: Node, variance: Node) -> Node:
         dtype = x.type.dtype
         factor = Div()(scale, Sqrt()(Add()(variance, literal(self.epsilon, dtype))))
         offset = Sub()(shift, Mul()(mean, factor))
         return Add()(Mul()(x, per_channel(factor, x)), per_channel(offset, x))
+
+    def phrase(self, x: Node, scale: Node, shift: Node, mean: Node, variance: Node) -> Phrase:
+        weights = weights_of(scale=scale, bias=shift, mean=mean, variance=variance)
+        plain = plain_phrase(self, (x, scale, shift, mean, variance))
+        return plain if weights is None else Phrase(self.name, (x,), plain.attributes, weights)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        kept = 1 - self.momentum
+        return out.node("BatchNormalization", inputs, result, epsilon=self.epsilon, momentum=kept)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from dhc.ir.graph import Initializer, Node, literal
 from dhc.ir.size import Size
-from dhc.ir.types import DType
+from dhc.ir.types import DType, Tensor
 from dhc.ops.base import (
     Axis,
     Composite,
@@ -20,14 +20,18 @@ from dhc.ops.base import (
     op,
     require_elements,
 )
+from dhc.ops.compare import Equal
 from dhc.ops.conv import int_size
-from dhc.ops.elementwise import Add, Div, Mul, Pow, Sqrt, Sub
-from dhc.ops.foreign import Call, reads
-from dhc.ops.movement import Pad, slice_axis
+from dhc.ops.elementwise import Add, Div, Mul, Pow, Sqrt, Sub, Where
+from dhc.ops.foreign import Call, ForeignError, reads
+from dhc.ops.movement import Expand, Pad, slice_axis
+from dhc.ops.outward import Outward, Term
+from dhc.ops.phrase import Phrase, plain_phrase, unusual, weights_of
 from dhc.ops.reduce import ReduceMean
 from dhc.ops.rules import require_least
 from dhc.ops.sample import Range, Sample, sample
 from dhc.ops.shape import Reshape
+from dhc.ops.statistics import ReduceL1, ReduceL2
 
 _RANGES: tuple[Range, ...] = ((-2.0, 2.0), (0.5, 2.0), (-1.0, 1.0))
 
@@ -78,6 +82,11 @@ class LayerNorm(Composite):
         shape = tuple(size if i in axes else 1 for i, size in enumerate(x.type.shape))
         return _scaled(standardised(x, axes, self.epsilon), weights, shape)
 
+    def phrase(self, x: Node, *weights: Node) -> Phrase:
+        axes = normalised_axes(self.name, x, self.axes)
+        axis = axes[0] if len(axes) == 1 else axes
+        return _layer_phrase(self, x, weights, unusual(axis=(axis, x.type.rank - 1)))
+
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         last = sample(cls(), "f32[2, 3, 5]", "f32[5]", "f32[5]", ranges=_RANGES)
@@ -116,6 +125,26 @@ class GroupNorm(Composite):
         result = Reshape(shape)(standardised(grouped, (2,), self.epsilon))
         return _scaled(result, weights, (channels, *[1] * (len(shape) - 2)))
 
+    def phrase(self, x: Node, *weights: Node) -> Phrase:
+        return _layer_phrase(self, x, weights)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        if len(inputs) == 1:
+            return out.expanded(self, *inputs)
+        return super().to_onnx(out, result, *inputs)
+
+    @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        """Before version 21 scale and bias had one number for each group."""
+        x, groups = call.tensor(0), call.get("num_groups", 0)
+        call.must("stash_type", 1)
+        weights: tuple[Node, ...] = (call.tensor(1), call.tensor(2))
+        if call.opset < 21:
+            channels = _channels(cls.name, x)
+            each = Expand((groups, channels // groups))
+            weights = tuple(Reshape((channels,))(each(Reshape((groups, 1))(w))) for w in weights)
+        return cls(groups, call.get("epsilon", 1e-5))(x, *weights)
+
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         plane = sample(cls(2), "f32[2, 4, 3, 2]", "f32[4]", "f32[4]", ranges=_RANGES)
@@ -137,10 +166,31 @@ class InstanceNorm(Composite):
         result = standardised(x, range(2, rank), self.epsilon)
         return _scaled(result, weights, (channels, *[1] * (rank - 2)))
 
+    def phrase(self, x: Node, *weights: Node) -> Phrase:
+        return _layer_phrase(self, x, weights)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        if len(inputs) == 1:
+            return out.expanded(self, *inputs)
+        return super().to_onnx(out, result, *inputs)
+
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         plane = sample(cls(), "f32[2, 3, 4, 2]", "f32[3]", "f32[3]", ranges=_RANGES)
         return [plane, sample(cls(0.1), "f32[2, 2, 5]")]
+
+
+def _layer_phrase(
+    operator: Composite, x: Node, weights: tuple[Node, ...], said: dict[str, object] | None = None
+) -> Phrase:
+    """The call of the layer, with or without a scale and a bias; `said` stands for its axes."""
+    plain = plain_phrase(operator, (x, *weights))
+    own = weights_of(**dict(zip(("scale", "bias"), weights, strict=False)))
+    if own is None or len(weights) == 1:
+        return plain
+    others = {name: value for name, value in plain.attributes.items() if name != "axes"}
+    affine = {} if weights else {"affine": False}
+    return Phrase(operator.name, (x,), (said or {}) | others | affine, own)
 
 
 # ---- layers ----------------------------------------------------------------------------------
@@ -199,18 +249,30 @@ def instancenorm(
 
 @reads("LayerNormalization")
 def _read_layernorm(call: Call) -> tuple[Node, ...]:
-    """The mean and one over the deviation are further results."""
     x, scale = call.tensor(0), call.tensor(1)
     call.must("stash_type", 1)
     first = normalize_axis("layernorm", call.get("axis", -1), x.type.rank)
+    bias = call.tensor(2) if call.has(2) else None
     axes = tuple(range(first, x.type.rank))
+    return layer_normalised(x, scale, bias, axes, call.get("epsilon", 1e-5))
+
+
+def layer_normalised(
+    x: Node, scale: Node, bias: Node | None, axes: tuple[int, ...], epsilon: float
+) -> tuple[Node, Node, Node]:
+    """Returns the normalised tensor, its mean, and one over its deviation."""
     mean = ReduceMean(axes, True)(x)
     distance = Sub()(x, mean)
-    variance = ReduceMean(axes, True)(Mul()(distance, distance))
-    deviation = Sqrt()(Add()(variance, literal(call.get("epsilon", 1e-5), x.type.dtype)))
+    deviation = root_mean_square(distance, axes, epsilon)
     result = Mul()(Div()(distance, deviation), scale)
-    result = Add()(result, call.tensor(2)) if call.has(2) else result
+    result = result if bias is None else Add()(result, bias)
     return result, mean, Div()(literal(1.0, x.type.dtype), deviation)
+
+
+def root_mean_square(x: Node, axes: tuple[int, ...], epsilon: float) -> Node:
+    """Returns the root of the mean square over axes, which stay with size 1."""
+    square = ReduceMean(axes, True)(Mul()(x, x))
+    return Sqrt()(Add()(square, literal(epsilon, x.type.dtype)))
 
 
 @reads("LRN")
@@ -226,3 +288,16 @@ def _read_local_response(call: Call) -> Node:
     share = literal(call.get("alpha", 1e-4) / size, dtype)
     base = Add()(literal(call.get("bias", 1.0), dtype), Mul()(share, total))
     return Div()(x, Pow()(base, literal(call.get("beta", 0.75), dtype)))
+
+
+@reads("LpNormalization")
+def _read_lp_normalization(call: Call) -> Node:
+    """Elements over their norm along an axis; where that is zero, zeros."""
+    x, axes = call.tensor(0), (call.get("axis", -1),)
+    power = call.get("p", 2)
+    if power not in (1, 2):
+        raise ForeignError(f"attribute 'p' is {power}")
+    norm = (ReduceL1 if power == 1 else ReduceL2)(axes, True)(x)
+    zero = literal(0.0, x.type.dtype)
+    empty = Equal()(norm, zero)
+    return Where()(empty, zero, Div()(x, Where()(empty, literal(1.0, x.type.dtype), norm)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 from dhc.ir.graph import Node, literal
 from dhc.ir.size import Size
@@ -11,7 +12,8 @@ from dhc.ir.types import DType
 from dhc.ops.base import Composite, op
 from dhc.ops.collective import AllReduce
 from dhc.ops.compare import Greater
-from dhc.ops.elementwise import Add, Div, Mul, Sqrt, Sub, Where
+from dhc.ops.elementwise import Add, Cast, Div, Mul, Sqrt, Sub, Where
+from dhc.ops.foreign import Call
 from dhc.ops.movement import SizeValue
 from dhc.ops.norm import per_channel
 from dhc.ops.reduce import ReduceSum
@@ -28,6 +30,8 @@ class BatchNormTrain(Composite):
         epsilon: What is added to the variance.
         across: Whether the batch is that of all ranks.
     """
+
+    untold: ClassVar[str] = "training alone needs it"
 
     epsilon: float = 1e-5
     across: bool = False
@@ -126,3 +130,22 @@ def _count(x: Node) -> Size:
 
 def _value(size: Size, dtype: DType) -> Node:
     return SizeValue(size, dtype)()
+
+
+def foreign_training(call: Call) -> tuple[Node, ...]:
+    """Returns what a node of ONNX gives in training: the result, and the new mean and variance."""
+    x, scale, shift, mean, variance = call.tensors
+    kept = call.get("momentum", 0.9)
+    of_batch = channel_mean(x)
+    return (
+        BatchNormTrain(call.get("epsilon", 1e-5))(x, scale, shift),
+        _moved(mean, of_batch, kept),
+        _moved(variance, channel_variance(x, of_batch), kept),
+    )
+
+
+def _moved(old: Node, new: Node, kept: float) -> Node:
+    """A running statistic after a batch: so much of the old one is kept."""
+    dtype = old.type.dtype
+    new = Cast(dtype)(new) if new.type.dtype is not dtype else new
+    return Add()(Mul()(old, literal(kept, dtype)), Mul()(new, literal(1 - kept, dtype)))

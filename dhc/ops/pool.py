@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, TypeVar
 
 import numpy as np
 
@@ -27,31 +27,74 @@ from dhc.ops.base import (
     op,
     size_scalar,
 )
-from dhc.ops.conv import Ints, Padding, Pads, foreign_window, resolve_padding, spread
-from dhc.ops.foreign import Call, ForeignError, reads
+from dhc.ops.conv import (
+    Ints,
+    Padding,
+    Pads,
+    foreign_pads,
+    foreign_window,
+    read_place,
+    resolve_padding,
+    spread,
+)
+from dhc.ops.foreign import Call, reads
+from dhc.ops.outward import Attribute, Outward, Term
+from dhc.ops.outward_elements import write_elements
+from dhc.ops.phrase import Phrase, even, even_padding, plain_phrase, unusual
 from dhc.ops.reduce import ReduceMax, ReduceMean
 from dhc.ops.sample import Sample, sample
 
 
 @dataclass(frozen=True)
 class Pool(Structured):
-    """The base of pooling with windows."""
+    """The base of pooling with windows.
+
+    Attributes:
+        kernel, stride: The elements of a window, and the step between windows, for each axis.
+        pads: What lies around x, (before, after) each axis.
+        ceil: Whether a last window may reach out.
+        dilation: The step between the elements of a window for each axis; 1 where empty.
+    """
 
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
     pads: Pads
     ceil: bool = False
+    dilation: tuple[int, ...] = field(default=(), kw_only=True)
 
     inlines_producers: ClassVar[bool] = True
 
     @classmethod
     def from_onnx(cls, call: Call) -> Node | tuple[Node, ...]:
-        return cls(*foreign_pool(call))(call.tensor(0))
+        return foreign_pool(cls, call)(call.tensor(0))
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The step between the elements of a window along each axis."""
+        return self.dilation or (1,) * len(self.kernel)
+
+    @property
+    def extents(self) -> tuple[int, ...]:
+        """How far a window reaches along each axis."""
+        return tuple((k - 1) * d + 1 for k, d in zip(self.kernel, self.steps, strict=True))
+
+    @property
+    def reaches_out(self) -> bool:
+        """Whether a last window would begin in the padding, of which ONNX says no clear word."""
+        rows = zip(self.pads, self.extents, self.stride, strict=True)
+        return self.ceil and any(after + s > k for (_, after), k, s in rows)
+
+    def said(self) -> dict[str, Attribute]:
+        """The attributes of ONNX."""
+        return {
+            "kernel_shape": self.kernel, "strides": self.stride, "pads": foreign_pads(self.pads),
+            "ceil_mode": int(self.ceil), **({"dilations": self.dilation} if self.dilation else {}),
+        }  # fmt: skip
 
     def infer(self, x: Tensor) -> Tensor:
         if x.rank != len(self.kernel) + 2:
             raise TypeRuleError(f"'{self.name}' needs {len(self.kernel) + 2} axes, not {x}.", 0)
-        if any(max(pads) >= kernel for pads, kernel in zip(self.pads, self.kernel, strict=True)):
+        if any(max(pads) >= reach for pads, reach in zip(self.pads, self.extents, strict=True)):
             raise TypeRuleError("Some windows would lie in the padding alone.", 0)
         spatial = [self._size(size, axis) for axis, size in enumerate(x.shape[2:])]
         return x.with_shape((*x.shape[:2], *spatial))
@@ -59,17 +102,23 @@ class Pool(Structured):
     def _size(self, size: Size, axis: int) -> Size:
         """The number of windows; with `ceil` the last may reach out, but begins inside."""
         before, after = self.pads[axis]
-        kernel, stride = self.kernel[axis], self.stride[axis]
+        reach, stride = self.extents[axis], self.stride[axis]
         if not self.ceil:
-            return (size + before + after - kernel) // stride + 1
-        return ceil_divide(size + before + min(after - kernel + stride, 0), stride)
+            return (size + before + after - reach) // stride + 1
+        return ceil_divide(size + before + min(after - reach + stride, 0), stride)
+
+    def words(self) -> dict[str, object]:
+        """What the layers of the language say, as far as it is not usual."""
+        return unusual(
+            size=(even(self.kernel), 2),
+            stride=(0 if self.stride == self.kernel else even(self.stride), 0),
+            pad=(even_padding(self.pads), 0),
+            ceil=(self.ceil, False),
+        )
 
     def window(self, index: Index) -> tuple[tuple[Var, ...], Index]:
         taps = tuple(axis_variable(f"k{i}", k) for i, k in enumerate(self.kernel))
-        where = tuple(
-            p * s + t - before
-            for p, s, t, (before, _) in zip(index[2:], self.stride, taps, self.pads, strict=True)
-        )
+        where = read_place(index[2:], taps, self.stride, self.steps, self.pads)
         return taps, (*index[:2], *where)
 
     def windows(self, x: Array, fill: float) -> Array:
@@ -82,12 +131,13 @@ class Pool(Structured):
         ]
         padded = np.pad(x, ((0, 0), (0, 0), *extra), constant_values=fill)
         view = np.lib.stride_tricks.sliding_window_view(
-            padded, self.kernel, axis=tuple(range(2, 2 + rank))
+            padded, self.extents, axis=tuple(range(2, 2 + rank))
         )
         starts = [
             slice(0, n * s, s) for n, s in zip(static(tuple(counts)), self.stride, strict=True)
         ]
-        return view[(slice(None), slice(None), *starts)]
+        taps = [slice(None, None, step) for step in self.steps]
+        return view[(slice(None), slice(None), *starts, *taps)]
 
 
 @op("max_pool", onnx=Onnx("MaxPool", since=12))
@@ -96,10 +146,11 @@ class MaxPool(Pool):
 
     @classmethod
     def from_onnx(cls, call: Call) -> Node | tuple[Node, ...]:
-        call.get("storage_order", 0)
-        if call.results[1:] != () and any(call.results[1:]):
-            raise ForeignError("the places of the largest elements are wanted")
-        return super().from_onnx(call)
+        from dhc.ops.unpool import foreign_places
+
+        pool, by_columns = foreign_pool(cls, call), bool(call.get("storage_order", 0))
+        x = call.tensor(0)
+        return (pool(x), foreign_places(pool, x, by_columns)) if any(call.results[1:]) else pool(x)
 
     def element(self, out: Tensor, index: Index, x: Operand) -> Scalar:
         taps, where = self.window(index)
@@ -112,13 +163,23 @@ class MaxPool(Pool):
     def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
         from dhc.ops.unpool import MaxPoolPlaces, MaxUnpool
 
-        places = MaxPoolPlaces(self.kernel, self.stride, self.pads, self.ceil)(x)
-        back = MaxUnpool(self.kernel, self.stride, self.pads, x.type.shape[2:])
+        places = MaxPoolPlaces.of(self)(x)
+        back = MaxUnpool(self.extents, self.stride, self.pads, x.type.shape[2:])
         return (back(upstream, places),)
+
+    def phrase(self, x: Node) -> Phrase:
+        if self.dilation:
+            return plain_phrase(self, (x,))
+        return Phrase("maxpool", (x,), self.words())
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        if self.reaches_out:
+            return write_elements(out, self, result, *inputs)
+        return out.node("MaxPool", inputs, result, **self.said())
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
-        return _pool_samples(cls)
+        return [*_pool_samples(cls), _dilated_sample(cls)]
 
 
 @op("average_pool", onnx=Onnx("AveragePool", since=11))
@@ -132,8 +193,7 @@ class AveragePool(Pool):
 
     @classmethod
     def from_onnx(cls, call: Call) -> Node:
-        padding_counts = bool(call.get("count_include_pad", 0))
-        return cls(*foreign_pool(call), count_include_pad=padding_counts)(call.tensor(0))
+        return foreign_average(call)(call.tensor(0))
 
     def element(self, out: Tensor, index: Index, x: Operand) -> Scalar:
         taps, where = self.window(index)
@@ -148,8 +208,10 @@ class AveragePool(Pool):
         for axis, (window, size) in enumerate(zip(windows, sizes, strict=True)):
             first = window * self.stride[axis] - self.pads[axis][0]
             low, high = self._counted(axis, size)
-            end = minimum(first + self.kernel[axis], size_scalar(high))
-            count = count * (end - maximum(first, low))
+            step = self.steps[axis]
+            end = minimum(first + self.extents[axis], size_scalar(high))
+            begin = maximum(first, (first - low) % step + low)
+            count = count * ((end - begin + step - 1) // step)
         return cast(count, dtype)
 
     def _counted(self, axis: int, size: Size) -> tuple[int, Size]:
@@ -169,16 +231,28 @@ class AveragePool(Pool):
             low, high = self._counted(axis, size)
             windows, last = static((self._size(size, axis), high))
             first = np.arange(windows) * self.stride[axis] - self.pads[axis][0]
-            ends = np.minimum(first + self.kernel[axis], last)
-            total = np.multiply.outer(total, ends - np.maximum(first, low))
+            taps = first[:, None] + self.steps[axis] * np.arange(self.kernel[axis])
+            total = np.multiply.outer(total, ((taps >= low) & (taps < last)).sum(axis=1))
         return total
 
     def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
         from dhc.ops.pool_grad import AveragePoolGrad
 
-        rule = (self.ceil, self.count_include_pad)
+        rule = (self.ceil, self.count_include_pad, self.dilation)
         back = AveragePoolGrad(self.kernel, self.stride, self.pads, x.type.shape[2:], *rule)
         return (back(upstream),)
+
+    def phrase(self, x: Node) -> Phrase:
+        if self.dilation:
+            return plain_phrase(self, (x,))
+        counted = unusual(count_include_pad=(self.count_include_pad, True))
+        return Phrase("avgpool", (x,), self.words() | counted)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        if self.reaches_out or (self.dilation and out.opset < 19):
+            return write_elements(out, self, result, *inputs)
+        padding = int(self.count_include_pad)
+        return out.node("AveragePool", inputs, result, count_include_pad=padding, **self.said())
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -188,6 +262,8 @@ class AveragePool(Pool):
             *_pool_samples(cls),
             sample(outside, "f32[1, 2, 7]"),
             sample(beyond, "f32[1, 2, 6, 7]"),
+            _dilated_sample(cls),
+            sample(replace(beyond, dilation=(2, 3)), "f32[1, 2, 6, 7]"),
         ]
 
 
@@ -198,6 +274,10 @@ def _pool_samples(cls: type[Pool]) -> list[Sample]:
         sample(cls((2, 2, 2), (2, 2, 2), ((0, 0), (1, 0), (0, 0))), "f32[1, 1, 4, 3, 2]"),
         sample(cls((2, 2), (2, 3), ((1, 1), (0, 0)), True), "f32[1, 2, 5, 6]"),
     ]
+
+
+def _dilated_sample(cls: type[Pool]) -> Sample:
+    return sample(cls((2, 3), (2, 1), ((1, 0), (2, 2)), True, dilation=(3, 2)), "f32[1, 2, 6, 5]")
 
 
 def pool_window(
@@ -212,18 +292,22 @@ def pool_window(
     return kernel, steps, resolve_padding(pad, x.type.shape[2:], kernel, steps, (1,) * rank)
 
 
-def foreign_pool(call: Call) -> tuple[tuple[int, ...], tuple[int, ...], Pads, bool]:
-    """Returns kernel, stride, padding and `ceil` of a node of ONNX that pools.
+P = TypeVar("P", bound=Pool)
 
-    Raises:
-        ForeignError: if it skips elements within windows.
-    """
+
+def foreign_pool(cls: type[P], call: Call) -> P:
+    """Returns the pooling that a node of ONNX describes."""
     sizes = call.tensor(0).type.shape[2:]
     kernel = call.ints("kernel_shape", (1,) * len(sizes))
     stride, pads, dilation = foreign_window(call, sizes, kernel)
-    if any(step != 1 for step in dilation):
-        raise ForeignError(f"attribute 'dilations' is {dilation}")
-    return kernel, stride, pads, bool(call.get("ceil_mode", 0))
+    apart = () if all(step == 1 for step in dilation) else dilation
+    return cls(kernel, stride, pads, bool(call.get("ceil_mode", 0)), dilation=apart)
+
+
+def foreign_average(call: Call) -> AveragePool:
+    """Returns the means of windows that the attributes of a node of ONNX describe."""
+    padding_counts = bool(call.get("count_include_pad", 0))
+    return replace(foreign_pool(AveragePool, call), count_include_pad=padding_counts)
 
 
 @reads("GlobalAveragePool", "GlobalMaxPool")

@@ -34,9 +34,11 @@ class AveragePoolGrad(Structured):
     the pooling divides by `count[w]`; upstream is [N, C, *windows], the result [N, C, *size].
 
     Attributes:
-        kernel, stride, pads, ceil, count_include_pad: As of the pooling.
+        kernel, stride, pads, ceil, count_include_pad, dilation: As of the pooling.
         size: The spatial sizes of what was pooled.
     """
+
+    untold: ClassVar[str] = "training alone needs it"
 
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
@@ -44,6 +46,7 @@ class AveragePoolGrad(Structured):
     size: tuple[Size, ...]
     ceil: bool = False
     count_include_pad: bool = True
+    dilation: tuple[int, ...] = ()
 
     inlines_producers: ClassVar[bool] = True
 
@@ -57,38 +60,40 @@ class AveragePoolGrad(Structured):
         return result
 
     def _pool(self) -> AveragePool:
-        return AveragePool(self.kernel, self.stride, self.pads, self.ceil, self.count_include_pad)
+        rule = (self.ceil, self.count_include_pad)
+        return AveragePool(self.kernel, self.stride, self.pads, *rule, dilation=self.dilation)
 
     def element(self, out: Tensor, index: Index, upstream: Operand) -> Scalar:
-        offsets, windows = [], []
+        offsets, windows, pool = [], [], self._pool()
         covers = to_index(0).equals(0)
         for axis, i in enumerate(index[2:]):
-            kernel, stride, before = self.kernel[axis], self.stride[axis], self.pads[axis][0]
-            offset = axis_variable(f"k{axis}", -(-kernel // stride))
+            reach, stride, before = pool.extents[axis], self.stride[axis], self.pads[axis][0]
+            offset = axis_variable(f"k{axis}", -(-reach // stride))
             window = (i + before) // stride - offset
             first = window * stride - before
             offsets.append(offset)
             windows.append(window)
-            covers = covers & (i < first + kernel)
-        count = self._pool().divisor(tuple(windows), self.size, out.dtype)
+            covers = covers & (i < first + reach) & ((i - first) % pool.steps[axis]).equals(0)
+        count = pool.divisor(tuple(windows), self.size, out.dtype)
         share = upstream.padded((*index[:2], *windows)) / count
         return reduce_over("sum", tuple(offsets), select(covers, share, 0))
 
     def numpy(self, upstream: Array) -> Array:
         """Adds the shares of all windows, one tap of the kernel after another."""
-        size = static(self.size)
-        shares = upstream / self._pool().counts(size)
+        size, pool = static(self.size), self._pool()
+        shares = upstream / pool.counts(size)
         room = [
-            max((count - 1) * s + k, before + n)
-            for count, s, k, n, (before, _) in zip(
-                upstream.shape[2:], self.stride, self.kernel, size, self.pads, strict=True
+            max((count - 1) * s + reach, before + n)
+            for count, s, reach, n, (before, _) in zip(
+                upstream.shape[2:], self.stride, pool.extents, size, self.pads, strict=True
             )
         ]
         total = np.zeros((*upstream.shape[:2], *room), upstream.dtype)
         for tap in np.ndindex(*self.kernel):
             ends = [(n - 1) * s for n, s in zip(upstream.shape[2:], self.stride, strict=True)]
             reached = tuple(
-                slice(t, t + end + 1, s) for t, end, s in zip(tap, ends, self.stride, strict=True)
+                slice(t * d, t * d + end + 1, s)
+                for t, d, end, s in zip(tap, pool.steps, ends, self.stride, strict=True)
             )
             total[(slice(None), slice(None), *reached)] += shares
         kept = [slice(b, b + n) for n, (b, _) in zip(size, self.pads, strict=True)]
@@ -105,6 +110,7 @@ class AveragePoolGrad(Structured):
         outside = cls((3,), (2,), ((1, 1),), (7,), False, False)
         dropped = cls((2, 2), (2, 3), ((1, 1), (0, 0)), (5, 6), True)
         beyond = cls((3, 2), (2, 3), ((1, 1), (0, 1)), (6, 7), True, False)
+        dilated = cls((2, 3), (2, 1), ((1, 0), (2, 2)), (6, 5), False, False, (3, 2))
         return [
             sample(square, "f32[2, 3, 2, 3]"),
             sample(uneven, "f32[1, 2, 4, 5]"),
@@ -112,4 +118,5 @@ class AveragePoolGrad(Structured):
             sample(outside, "f32[1, 2, 4]"),
             sample(dropped, "f32[1, 2, 3, 2]"),
             sample(beyond, "f32[1, 2, 4, 3]"),
+            sample(dilated, "f32[1, 2, 2, 5]"),
         ]

@@ -63,6 +63,8 @@ class Random(Structured):
         shape: The shape of what one sample draws.
     """
 
+    untold: ClassVar[str] = "what it draws is not the same elsewhere"
+
     stream: str
     shape: tuple[Size, ...] = ()
 

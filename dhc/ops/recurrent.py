@@ -8,24 +8,21 @@ each; the names of those of the other direction begin with `backward.`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from dhc.ir.graph import Initializer, Node, literal
-from dhc.ir.size import Size, unify
+from dhc.ir.size import unify
 from dhc.ops.activation import Relu, Sigmoid, Tanh
 from dhc.ops.base import LayerContext, TypeRuleError, layer
-from dhc.ops.closure import close, placeholder
 from dhc.ops.conv import int_size
-from dhc.ops.elementwise import Add, Mul, Sub, Where
+from dhc.ops.elementwise import Add, Mul, Sub
 from dhc.ops.linear import Dense
 from dhc.ops.movement import Expand, slice_axis
-from dhc.ops.scan import Scan
-from dhc.ops.sequence import SequenceMask
+from dhc.ops.over_time import States, over_time
 from dhc.ops.shape import Permute, Reshape, joined
 
 Give = Literal["sequence", "last", "state"]
-States = tuple[Node, ...]
 Step = Callable[[Node, Node, States], States]
 """Takes the projected input and the projected hidden state [N, gates * units], and the states
 [N, units]; returns the next states, the first of which is the output."""
@@ -139,38 +136,16 @@ class _Run:
             context, f"{self.prefix}input", rows, self.cell, self.units, self.bias
         )
         sequence = Reshape((steps, batch, self.cell.gates * self.units))(all_seen)
-        sequences = [sequence, *self._real(steps)]
-        elements = [placeholder("step", s.type.with_shape(s.type.shape[1:])) for s in sequences]
-        carries = tuple(placeholder("state", start.type) for start in self.starts)
-        outputs = self._step(context, elements, carries)
-        closure = close(self.cell.name, (*elements, *carries), outputs)
-        scan = Scan(closure.body, len(sequences), len(carries), steps, reverse=self.reverse)
-        inputs = (*sequences, *self.starts, *closure.captures)
-        made = replace(scan, output=len(outputs) - 1)(*inputs)
-        last = (replace(scan, output=k, last=True)(*inputs) for k in range(len(carries)))
-        return Permute((1, 0, 2))(made), tuple(last)
 
-    def _real(self, steps: Size) -> list[Node]:
-        """Which steps of which samples are real: bool [T, N, 1], where that is asked."""
-        if self.lengths is None:
-            return []
-        mask = Permute((1, 0))(SequenceMask(steps)(self.lengths))
-        return [Reshape((*mask.type.shape, 1))(mask)]
+        def advance(seen: Node, states: States) -> States:
+            said = _projection(
+                context, f"{self.prefix}hidden", states[0], self.cell, self.units, self.bias
+            )
+            return self.cell.step(seen, said, states)
 
-    def _step(
-        self, context: LayerContext, elements: Sequence[Node], carries: States
-    ) -> list[tuple[str, Node]]:
-        """The next states, then the output; after the end states stay and outputs are zero."""
-        said = _projection(
-            context, f"{self.prefix}hidden", carries[0], self.cell, self.units, self.bias
-        )
-        new = self.cell.step(elements[0], said, carries)
-        output = new[0]
-        if len(elements) > 1:
-            real = elements[1]
-            new = tuple(Where()(real, a, b) for a, b in zip(new, carries, strict=True))
-            output = Where()(real, output, literal(0.0, output.type.dtype))
-        return [*((f"state{k}", node) for k, node in enumerate(new)), ("output", output)]
+        name = self.cell.name
+        made, last = over_time(name, sequence, self.starts, self.lengths, self.reverse, advance)
+        return Permute((1, 0, 2))(made), last
 
 
 @dataclass(frozen=True)

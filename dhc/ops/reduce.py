@@ -13,7 +13,7 @@ from dhc.ir.graph import Node, literal
 from dhc.ir.scalar import ReduceKind, Scalar, cast, reduce_over
 from dhc.ir.scalar import index as to_index
 from dhc.ir.size import Shape
-from dhc.ir.types import Tensor, dtype_of
+from dhc.ir.types import DType, Tensor, dtype_of
 from dhc.ops.base import (
     Array,
     Index,
@@ -31,12 +31,17 @@ from dhc.ops.compare import Equal
 from dhc.ops.elementwise import Cast, Div, Mul, Sub, Where
 from dhc.ops.foreign import Call
 from dhc.ops.movement import Expand, SizeValue
+from dhc.ops.outward import Outward, Term
+from dhc.ops.phrase import Phrase, plain_phrase
 from dhc.ops.sample import Sample, sample
 from dhc.ops.shape import Reshape
 
 _FUNCTIONS: dict[str, Callable[..., Array]] = {
     "sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min, "any": np.any, "all": np.all,
 }  # fmt: skip
+
+
+_OVER_SPACE = {"reduce_mean": "global_avgpool", "reduce_max": "global_maxpool"}
 
 
 @dataclass(frozen=True)
@@ -83,11 +88,20 @@ class Reduction(Structured):
         function = _FUNCTIONS[self.fold]
         return np.asarray(function(x, axis=axes, keepdims=self.keepdims)).astype(x.dtype)
 
+    def phrase(self, x: Node) -> Phrase:
+        spatial = self.keepdims and x.type.rank > 3 and self.axes == tuple(range(2, x.type.rank))
+        layer = _OVER_SPACE.get(self.name, "") if spatial else ""
+        return Phrase(layer, (x,)) if layer else plain_phrase(self, (x,))
+
     def spread(self, node: Node, x: Node) -> Node:
         """Repeats a value for each result over the elements that it came from."""
         folded = self.folded(x.type)
         kept = tuple(1 if axis in folded else size for axis, size in enumerate(x.type.shape))
         return Expand(x.type.shape)(Reshape(kept)(node))
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        op_type = self.onnx.op_type if self.onnx else ""
+        return out.reduction(op_type, inputs[0], self.axes, self.keepdims, result)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -110,6 +124,14 @@ class ReduceSum(Reduction):
 @dataclass(frozen=True)
 class Extreme(Reduction):
     """The base of maximum and minimum: equal extremes share the gradient evenly."""
+
+    @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        """The largest of bool elements is whether one holds, the smallest whether all do."""
+        x, axes, keepdims = foreign_axes(call)
+        if x.type.dtype is not DType.BOOL or axes is None:
+            return super().from_onnx(call)
+        return (ReduceAny if cls.fold == "max" else ReduceAll)(axes, keepdims)(x)
 
     def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
         chosen = Cast(x.type.dtype)(Equal()(x, self.spread(output, x)))
@@ -176,12 +198,24 @@ class ReduceAny(Reduction):
 
     fold: ClassVar[ReduceKind] = "any"
 
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        numbers = out.cast(inputs[0], DType.I32)
+        wide = result.with_dtype(DType.I32)
+        found = out.reduction("ReduceMax", numbers, self.axes, self.keepdims, wide)
+        return out.cast(found, DType.BOOL)
+
 
 @op("reduce_all")
 class ReduceAll(Reduction):
     """Whether all of the bool elements hold."""
 
     fold: ClassVar[ReduceKind] = "all"
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        numbers = out.cast(inputs[0], DType.I32)
+        wide = result.with_dtype(DType.I32)
+        found = out.reduction("ReduceMin", numbers, self.axes, self.keepdims, wide)
+        return out.cast(found, DType.BOOL)
 
 
 def foreign_axes(call: Call) -> tuple[Node, tuple[int, ...] | None, bool]:

@@ -11,7 +11,7 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -34,13 +34,21 @@ from dhc.ops.base import (
     size_scalar,
 )
 from dhc.ops.conv import Ints, int_size, spread
-from dhc.ops.foreign import Call, ForeignError, reads
+from dhc.ops.outward import Attribute, Outward, Term
+from dhc.ops.outward_elements import write_elements
+from dhc.ops.phrase import Phrase, even, plain_phrase, unusual
 from dhc.ops.resize_axis import Along, Coordinates, Position, Region
 from dhc.ops.sample import Sample, sample
 
 Rounding = Literal["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"]
 Mode = Literal["nearest", "linear", "bilinear", "trilinear", "cubic", "bicubic"]
 CUBIC = -0.75  # the slope of cubic interpolation that ONNX, PyTorch and OpenCV use
+
+_EXACT = ("half_pixel", "pytorch_half_pixel", "asymmetric")
+_NEAREST_TYPES = {
+    DType.F32: DType.F32, DType.F16: DType.F16, DType.I32: DType.I32, DType.U8: DType.U8,
+    DType.I8: DType.I8, DType.BOOL: DType.U8, DType.I16: DType.I32, DType.U16: DType.I32,
+}  # fmt: skip  # what readers of ONNX resize in their place
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,8 @@ class Resizing(Structured):
             if scale <= 0:
                 raise TypeRuleError(f"'{self.name}' needs positive scales.")
             known = isinstance(source, int) and isinstance(target, int)
-            if known and math.floor(int_size(source) * scale + 1e-6) != target:
+            wanted = int_size(source) * scale if known else 0.0
+            if known and target not in (math.floor(wanted + 1e-6), math.floor(wanted + 0.5)):
                 raise TypeRuleError(f"{source} elements scaled by {scale} are not {target}.", 0)
 
     def along(self, shape: Shape) -> list[Along]:
@@ -100,6 +109,26 @@ class Resizing(Structured):
             Along(old, new, self.coordinates, scale, region)
             for old, new, scale, region in zip(sources, self.size, scales, regions, strict=True)
         ]
+
+    def written(self, out: Outward, result: Tensor, x: Term, **attributes: Attribute) -> Term:
+        """Writes the operator of ONNX, which names all axes."""
+        ahead = x.type.rank - len(self.size)
+        roi = scales = sizes = None
+        if self.region:
+            rows = [(0.0, 1.0)] * ahead + list(self.region)
+            roi = out.constant(np.array(rows).T.reshape(-1), DType.F32)
+            attributes["extrapolation_value"] = float(self.extrapolation)
+        if self.scale:
+            scales = out.constant(np.array((1.0,) * ahead + self.scale), DType.F32)
+        else:
+            sizes = out.shape(result.shape)
+        given = (x, roi, scales, *(() if sizes is None else (sizes,)))
+        way = self.coordinates
+        return out.node("Resize", given, result, coordinate_transformation_mode=way, **attributes)
+
+    def is_known(self, out: Outward) -> bool:
+        """Whether the version of ONNX has this way to place elements."""
+        return self.coordinates != "half_pixel_symmetric" or out.opset >= 19
 
     def cut(self, value: Scalar, index: Index, ways: list[Along]) -> Scalar:
         """A result, or `extrapolation` where the element lies outside of the input."""
@@ -169,6 +198,37 @@ class ResizeNearest(Resizing):
         from dhc.ops.resize_grad import resize_nearest_gradient
 
         return (resize_nearest_gradient(self, upstream, x),)
+
+    def phrase(self, x: Node) -> Phrase:
+        factors = whole_factors(x.type.shape, self.size)
+        if not factors or self != ResizeNearest(self.size, "asymmetric", rounding="floor"):
+            return plain_phrase(self, (x,))
+        return Phrase("upsample", (x,), unusual(factor=(even(factors), 2)))
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        """Where readers might round to another neighbour, elements are named by their places."""
+        x = inputs[0]
+        wide = _NEAREST_TYPES.get(x.dtype)
+        if wide is None or not self.is_known(out) or not self._is_safe(x.shape):
+            return write_elements(out, self, result, x)
+        found = self.written(
+            out, result.with_dtype(wide), out.cast(x, wide), mode="nearest",
+            nearest_mode=self.rounding,
+        )  # fmt: skip
+        return out.cast(found, x.dtype)
+
+    def _is_safe(self, shape: Shape) -> bool:
+        """Whether places lie clear of where the nearest element changes, or are exact in f32."""
+        return all(self._is_safe_along(way) for way in self.along(shape))
+
+    def _is_safe_along(self, way: Along) -> bool:
+        source, target = way.source, way.target
+        if not (isinstance(source, int) and isinstance(target, int)):
+            return any(source * factor == target for factor in range(1, 9))
+        if way.scale == 0 and target * 2**10 % source == 0 and self.coordinates in _EXACT:
+            return True
+        edges = way.places() - (0.5 if self.rounding.startswith("round") else 0.0)
+        return bool(np.abs(edges - np.round(edges)).min() > 1e-3)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -241,6 +301,26 @@ class Resize(Resizing):
         from dhc.ops.resize_grad import resize_gradient
 
         return (resize_gradient(self, upstream, x),)
+
+    def phrase(self, x: Node) -> Phrase:
+        factors = whole_factors(x.type.shape, self.size)
+        plain = Resize(self.size, self.coordinates, mode=self.mode)
+        if not factors or self != plain or self.coordinates not in ("half_pixel", "align_corners"):
+            return plain_phrase(self, (x,))
+        mode = "bicubic" if self.mode == "cubic" else "bilinear"
+        aligned = self.coordinates == "align_corners"
+        said = unusual(factor=(even(factors), 2), align_corners=(aligned, False))
+        return Phrase("upsample", (x,), said | {"mode": mode})
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        """Readers know up to two axes of pictures and three of volumes, and cubics of pictures."""
+        rank, count = inputs[0].type.rank, len(self.size)
+        pictures = rank in (2, 4) and count <= 2
+        known = pictures or (self.mode == "linear" and rank in (3, 5) and count <= 3)
+        if not known or not self.is_known(out):
+            return write_elements(out, self, result, *inputs)
+        cubic = {"cubic_coeff_a": self.slope} if self.mode == "cubic" else {}
+        return self.written(out, result, inputs[0], mode=self.mode, **cubic)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -322,74 +402,13 @@ def upsample(
     return Resize(size, coordinates, mode="cubic" if "cubic" in mode else "linear")(x)
 
 
-# ---- nodes of ONNX ---------------------------------------------------------------------------
+def whole_factors(shape: Shape, size: tuple[Size, ...]) -> tuple[int, ...]:
+    """Returns by which whole numbers the spatial axes of [N, C, ...] grow; () if by no such."""
+    factors = tuple(_factor(old, new) for old, new in zip(shape[2:], size, strict=False))
+    return () if len(size) != len(shape) - 2 or 0 in factors else factors
 
 
-@reads("Resize", "Upsample")
-def _read_resize(call: Call) -> Node:
-    """The axes before the first one that changes are left out."""
-    call.must("antialias", 0)
-    call.must("exclude_outside", 0)
-    call.must("keep_aspect_ratio_policy", "stretch")
-    x = call.tensor(0)
-    sizes, scales = _foreign_sizes(call, x)
-    changed = [axis for axis, (a, b) in enumerate(zip(x.type.shape, sizes, strict=True)) if a != b]
-    if not changed:
-        return x
-    first = changed[0]
-    coordinates = _foreign_coordinates(call)
-    if coordinates == "align_corners" and any(not each.is_integer() for each in scales):
-        raise ForeignError("its scales are no whole numbers, with corners aligned")
-    region: tuple[Region, ...] = ()
-    if coordinates == "tf_crop_and_resize":
-        ends = [float(each) for each in call.numbers(1).reshape(-1)]
-        rank = len(ends) // 2
-        region = tuple(zip(ends[first:rank], ends[rank + first :], strict=True))
-    outside = call.get("extrapolation_value", 0.0)
-    shared = (sizes[first:], coordinates, scales[first:], region, outside)
-    match call.get("mode", "nearest"):
-        case "nearest":
-            old = "floor" if call.opset < 11 else "round_prefer_floor"
-            return ResizeNearest(*shared, call.get("nearest_mode", old))(x)  # type: ignore[arg-type]
-        case "linear" | "bilinear":
-            return Resize(*shared, "linear")(x)
-        case "cubic":
-            return Resize(*shared, "cubic", call.get("cubic_coeff_a", CUBIC))(x)
-        case other:
-            raise ForeignError(f"attribute 'mode' is {other!r}")
-
-
-def _foreign_coordinates(call: Call) -> Coordinates:
-    usual = "asymmetric" if call.opset < 11 else "half_pixel"
-    found = call.get("coordinate_transformation_mode", usual)
-    if found not in get_args(Coordinates):
-        raise ForeignError(f"attribute 'coordinate_transformation_mode' is {found!r}")
-    return found  # type: ignore[return-value]
-
-
-def _foreign_sizes(call: Call, x: Node) -> tuple[tuple[Size, ...], tuple[float, ...]]:
-    """The sizes of the result, and the scales where these were given instead."""
-    shape = x.type.shape
-    axes = [axis % len(shape) for axis in call.ints("axes", tuple(range(len(shape))))]
-    if call.has(3) and call.known(3).size:
-        sizes = list(shape)
-        for axis, size in zip(axes, call.sizes(3), strict=True):
-            sizes[axis] = size
-        return tuple(sizes), ()
-    if call.op_type == "Upsample":
-        given = call.get("scales", ()) or tuple(map(float, call.numbers(1).reshape(-1)))
-    else:
-        given = tuple(map(float, call.numbers(2 if call.opset >= 11 else 1).reshape(-1)))
-    scales = [1.0] * len(shape)
-    for axis, scale in zip(axes, given, strict=True):
-        scales[axis] = scale
-    sizes = [_scaled_size(size, scale) for size, scale in zip(shape, scales, strict=True)]
-    return tuple(sizes), tuple(scales)
-
-
-def _scaled_size(size: Size, scale: float) -> Size:
-    if isinstance(size, int):
-        return math.floor(size * scale + 1e-6)
-    if not float(scale).is_integer():
-        raise ForeignError(f"a size that is not known cannot become {scale} times as long")
-    return size * int(scale)
+def _factor(old: Size, new: Size) -> int:
+    if isinstance(old, int) and isinstance(new, int):
+        return new // old if new % old == 0 else 0
+    return next((k for k in range(1, 65) if old * k == new), 0)

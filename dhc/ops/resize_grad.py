@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -49,6 +49,8 @@ class ResizingGrad(Structured):
         size: Its size before the resizing, which the result has.
         coordinates, scale, region: As of the resizing along this axis.
     """
+
+    untold: ClassVar[str] = "training alone needs it"
 
     axis: Axis
     size: Size

@@ -8,7 +8,7 @@ from typing import Literal
 from dhc.ir.size import Shape, Size, unify
 from dhc.ir.types import DType, Tensor
 
-Elements = Literal["float", "number", "bool", "any"]
+Elements = Literal["float", "integer", "number", "bool", "any"]
 
 
 class TypeRuleError(Exception):
@@ -50,6 +50,7 @@ def require_elements(name: str, elements: Elements, inputs: Sequence[Tensor]) ->
         kind = tensor.dtype
         fits = {
             "float": kind.is_float,
+            "integer": kind.is_integer,
             "number": kind is not DType.BOOL,
             "bool": kind is DType.BOOL,
             "any": True,

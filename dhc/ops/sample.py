@@ -40,7 +40,10 @@ def sample(op: Op, *types: str, ranges: tuple[Range, ...] = ()) -> Sample:
 def elementwise_samples(op: Op, names: tuple[str, ...], elements: str) -> list[Sample]:
     """Examples of an element-wise operator: inputs of one shape, the last one broadcast."""
     count = 3 if names[-1].startswith("*") else len(names)
-    dtypes = {"float": ["f32"], "number": ["f32", "i32"], "bool": ["bool"], "any": ["f32"]}
+    dtypes = {
+        "float": ["f32"], "integer": ["i32"], "number": ["f32", "i32"], "bool": ["bool"],
+        "any": ["f32"],
+    }  # fmt: skip
     last = "[3, 1]" if count > 1 else "[3, 4]"
     return [
         sample(op, *[f"{dtype}[3, 4]"] * (count - 1), dtype + last, ranges=((-7, 7),) * count)

@@ -16,7 +16,9 @@ from dhc.ops.base import Array, Composite, TypeRuleError, op, run
 from dhc.ops.elementwise import Add, Mul
 from dhc.ops.linear import Dense
 from dhc.ops.movement import slice_axis
+from dhc.ops.outward import Body, Outward, Term
 from dhc.ops.sample import Sample, sample, tensor
+from dhc.ops.sequence import Positions
 from dhc.ops.shape import Reshape, joined
 
 
@@ -120,6 +122,52 @@ class Scan(Composite):
     def loop(self) -> Scan:
         """The same for all results of one loop."""
         return replace(self, output=0, last=False)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        """One loop for all nodes that differ in `output` alone."""
+        loop = out.once((self.loop, inputs))
+        if not loop:
+            loop["last"], loop["steps"] = self._loop_to_onnx(out, inputs)
+        return loop["last" if self.last else "steps"][self.output]
+
+    def _loop_to_onnx(
+        self, out: Outward, inputs: Sequence[Term]
+    ) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
+        """The last values of what is carried, and what all steps make.
+
+        Captures are read from outside; ONNX wants a sequence in every loop, if only of numbers.
+        """
+        bound = self.sequences + self.carried
+        sequences = inputs[: self.sequences] or (out.apply(Positions(self.length)),)
+        starts = inputs[self.sequences : bound]
+        body, steps = self._body_to_onnx(out, sequences, starts, inputs[bound:])
+        results = [each.type for each in starts] + [
+            each.type.with_shape((self.length, *each.shape)) for each in steps
+        ]
+        found = out.several(
+            "Scan", (*starts, *sequences), results, body=body, num_scan_inputs=len(sequences),
+            scan_input_directions=(int(self.reverse),) * len(sequences),
+            scan_output_directions=(int(self.reverse),) * len(steps),
+        )  # fmt: skip
+        return found[: self.carried], found[self.carried :]
+
+    def _body_to_onnx(
+        self,
+        out: Outward,
+        sequences: Sequence[Term],
+        starts: Sequence[Term],
+        captures: Sequence[Term],
+    ) -> tuple[Body, list[Term]]:
+        """One step as a graph, and what it makes besides the next carried values."""
+        inner = out.within()
+        elements = [inner.parameter(s.type.with_shape(s.shape[1:])) for s in sequences]
+        carries = [inner.parameter(each.type) for each in starts]
+        given = (*elements[: self.sequences], *carries, *captures)
+        known = dict(zip(self.body.inputs, given, strict=True))
+        made = [inner.graph(node, known) for node in self.body.roots]
+        states = [inner.node("Identity", (each,), each.type) for each in made[: self.carried]]
+        steps = [inner.node("Identity", (each,), each.type) for each in made]
+        return Body((*carries, *elements), (*states, *steps), tuple(inner.nodes)), steps
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

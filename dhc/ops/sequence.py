@@ -27,6 +27,7 @@ from dhc.ops.elementwise import Add, Cast, Cos, Exp, Mul, Sin, Sub, Where
 from dhc.ops.foreign import Call, reads
 from dhc.ops.lookup import Gather, require_integers
 from dhc.ops.movement import Movement, slice_axis
+from dhc.ops.outward import Outward, Term
 from dhc.ops.sample import Sample, sample
 from dhc.ops.shape import Concat, Reshape
 
@@ -49,6 +50,14 @@ class Positions(Movement):
 
     def numpy(self) -> Array:
         return np.arange(*static((self.size,)), dtype=self.dtype.numpy)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        if isinstance(self.size, int):
+            return out.constant(np.arange(self.size), self.dtype)
+        limits = (out.number(0, DType.I64), out.reshape(out.size(self.size), ()))
+        counted = result.with_dtype(DType.I64)
+        whole = out.node("Range", (*limits, out.number(1, DType.I64)), counted)
+        return out.cast(whole, self.dtype)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

@@ -28,7 +28,9 @@ from dhc.ops.base import (
     op,
     size_scalar,
 )
-from dhc.ops.foreign import Call
+from dhc.ops.foreign import Call, Value
+from dhc.ops.outward import Outward, Term
+from dhc.ops.phrase import Phrase, plain_phrase
 from dhc.ops.sample import Sample, sample
 
 
@@ -60,11 +62,23 @@ class Reshape(Structured):
         return (Reshape(x.type.shape)(upstream),)
 
     @classmethod
-    def from_onnx(cls, call: Call) -> Node:
+    def from_onnx(cls, call: Call) -> Value:
+        """With `allowzero` it may make another tensor without elements of one."""
+        from dhc.ops.empty import type_of, without_elements
         from dhc.ops.layout import reshaped
 
         wanted = call.sizes(1) if call.opset >= 5 else call.ints("shape")
-        return reshaped(call.tensor(0), wanted, zeros=bool(call.get("allowzero", 0)))
+        zeros, type = bool(call.get("allowzero", 0)), type_of(call.value(0))
+        if zeros and 0 in wanted and 0 in type.shape:
+            return without_elements(type.with_shape(tuple(wanted)))
+        return reshaped(call.tensor(0), wanted, zeros)
+
+    def phrase(self, x: Node) -> Phrase:
+        whole = x.type.rank > 2 and self.shape == (x.type.shape[0], math.prod(x.type.shape[1:]))
+        return Phrase("flatten", (x,)) if whole else plain_phrase(self, (x,))
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        return out.reshape(inputs[0], self.shape)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -126,6 +140,9 @@ class Permute(Structured):
         x = call.tensor(0)
         return cls(call.ints("perm", tuple(reversed(range(x.type.rank)))))(x)
 
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        return out.node("Transpose", inputs, result, perm=self.order)
+
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         return [sample(cls((2, 0, 1)), "f32[2, 3, 4]")]
@@ -173,6 +190,15 @@ class Concat(Structured):
             first, stop = stop, stop + node.type.shape[axis]
             parts.append(slice_axis(upstream, axis, first, stop))
         return tuple(parts)
+
+    @classmethod
+    def from_onnx(cls, call: Call) -> Value:
+        """Inputs without elements add nothing."""
+        from dhc.ops.empty import joined_values, type_of
+
+        values = [call.value(number) for number in range(len(call))]
+        axis = normalize_axis(cls.name, call.get("axis", 1), type_of(values[0]).rank)
+        return joined_values(call, values, axis)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -226,6 +252,9 @@ class Copy(Structured):
 
     def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
         return (upstream,)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        return inputs[0]
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 
 from dhc.ir.graph import Node
 from dhc.ops.base import Axis, Composite, Onnx, TypeRuleError, normalize_axis, op
-from dhc.ops.elementwise import Div, Exp, Log, Mul, Sub
-from dhc.ops.foreign import Call
+from dhc.ops.compare import Equal
+from dhc.ops.elementwise import Cast, Div, Exp, Log, Mul, Sub
+from dhc.ops.foreign import Call, reads
+from dhc.ops.positions import CountUp
 from dhc.ops.reduce import ReduceMax, ReduceSum
 from dhc.ops.sample import Sample, sample
 from dhc.ops.shape import Reshape
+from dhc.ops.statistics import ArgMax
 
 
 @op("softmax", onnx=Onnx("Softmax", since=13))
@@ -70,11 +73,33 @@ def _lowered(name: str, x: Node, axis: int) -> tuple[int, Node]:
 
 
 def _read_softmax(call: Call, kind: type[Softmax] | type[LogSoftmax]) -> Node:
-    """Before version 13 all axes from `axis` on were one."""
+    return foreign_softmax(call, kind, call.tensor(0), call.opset)
+
+
+def foreign_softmax(
+    call: Call, kind: type[Softmax] | type[LogSoftmax], x: Node, opset: int
+) -> Node:
+    """Returns a node's softmax; before version 13 all axes from `axis` on were one."""
+    rows, axis = _rows_before_13(call, x, opset)
+    result = kind(axis)(rows)
+    return result if rows is x else Reshape(x.type.shape)(result)
+
+
+@reads("Hardmax")
+def _read_hardmax(call: Call) -> Node:
+    """1 at the first largest element along an axis, else 0; before version 13 as of softmax."""
     x = call.tensor(0)
-    if call.opset >= 13:
-        return kind(call.get("axis", -1))(x)
-    axis = normalize_axis(kind.name, call.get("axis", 1), x.type.rank)
+    rows, axis = _rows_before_13(call, x, call.opset)
+    size, rank = rows.type.shape[axis], rows.type.rank
+    numbers = Reshape((size, *[1] * (rank - 1 - axis)))(CountUp(size)())
+    chosen = Equal()(ArgMax(axis, True)(rows), numbers)
+    return Reshape(x.type.shape)(Cast(x.type.dtype)(chosen))
+
+
+def _rows_before_13(call: Call, x: Node, opset: int) -> tuple[Node, int]:
+    """The tensor and the axis that is meant; before version 13 all axes from `axis` on were one."""
+    if opset >= 13:
+        return x, normalize_axis("softmax", call.get("axis", -1), x.type.rank)
+    axis = normalize_axis("softmax", call.get("axis", 1), x.type.rank)
     shape = x.type.shape
-    rows = Reshape((*shape[:axis], math.prod(shape[axis:])))(x)
-    return Reshape(shape)(kind(-1)(rows))
+    return Reshape((*shape[:axis], math.prod(shape[axis:])))(x), axis

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from dhc.ir.kernel import For, If, Let, Statement, Store
 from dhc.ir.scalar import Buffer, Load, Scalar, Var, index, select
 from dhc.ir.types import DType, Tensor
 from dhc.ops.base import Array, OperatorKind, Structured, TypeRuleError, op
+from dhc.ops.outward import Outward, Term
 from dhc.ops.sample import Sample, sample
 
 
@@ -93,6 +94,13 @@ class ArgSort(Structured):
     def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
         raise NotImplementedError("an order of numbers has no gradient")
 
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        """All elements are the first ones; equal ones stay in their order."""
+        count = out.size(result.shape[-1])
+        x, largest = out.wide(inputs[0]), int(self.descending)
+        types = (x.type, result)
+        return out.several("TopK", (x, count), types, axis=-1, largest=largest, sorted=1)[1]
+
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         return [
@@ -104,18 +112,35 @@ class ArgSort(Structured):
 
 def rows_of(out: Buffer) -> tuple[Var, tuple[Scalar, ...]]:
     """Returns a loop variable over all rows along the last axis, and the other axes' indices."""
-    row = Var("row", DType.I64)
-    lead: list[Scalar] = []
-    rest: Scalar = row
-    for axis in reversed(range(len(out.shape) - 1)):
-        lead.append(rest % out.shape[axis] if axis else rest)
-        rest = rest // out.shape[axis]
-    return row, tuple(reversed(lead))
+    row, around = lines_of(out, len(out.shape) - 1)
+    return row, around(index(0))[:-1]
 
 
 def row_count(out: Buffer) -> Scalar:
     """Returns how many rows a buffer has along its last axis."""
+    return line_count(out, len(out.shape) - 1)
+
+
+def lines_of(out: Buffer, axis: int) -> tuple[Var, Callable[[Scalar], tuple[Scalar, ...]]]:
+    """Returns a loop variable over all lines along an axis, and what places along them have.
+
+    Returns:
+        The variable, and a function that makes an index of the number of a place in the line.
+    """
+    line = Var("row", DType.I64)
+    others = [other for other in range(len(out.shape)) if other != axis]
+    lead: list[Scalar] = []
+    rest: Scalar = line
+    for other in reversed(others):
+        lead.append(rest % out.shape[other] if other != others[0] else rest)
+        rest = rest // out.shape[other]
+    lead.reverse()
+    return line, lambda place: (*lead[:axis], place, *lead[axis:])
+
+
+def line_count(out: Buffer, axis: int) -> Scalar:
+    """Returns how many lines a buffer has along an axis."""
     total = index(1)
-    for size in out.shape[:-1]:
-        total = total * size
+    for other, size in enumerate(out.shape):
+        total = total * (1 if other == axis else size)
     return total

@@ -28,6 +28,7 @@ from dhc.ops.compare import Equal
 from dhc.ops.elementwise import Abs, Add, Exp, Log, Mul, Sqrt, Sub, Where
 from dhc.ops.foreign import Call, reads
 from dhc.ops.movement import SizeValue, reversed_axes
+from dhc.ops.outward import Outward, Term
 from dhc.ops.reduce import ReduceMax, ReduceMean, ReduceSum, foreign_axes
 from dhc.ops.sample import Sample, sample
 from dhc.ops.shape import Reshape
@@ -44,6 +45,11 @@ class Statistic(Composite):
     def from_onnx(cls, call: Call) -> Node:
         x, axes, keepdims = foreign_axes(call)
         return x if axes is None else cls(axes, keepdims)(x)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        if self.onnx is None or not result.dtype.is_float:
+            return out.expanded(self, *inputs)
+        return out.reduction(self.onnx.op_type, inputs[0], self.axes, self.keepdims, result)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -151,6 +157,11 @@ class Place(Structured):
 
     def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
         return (None,)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        op_type = self.onnx.op_type if self.onnx else ""
+        given = (out.wide(inputs[0]),)
+        return out.node(op_type, given, result, axis=self.axis, keepdims=int(self.keepdims))
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

@@ -13,10 +13,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from dhc.ir.graph import Node
+from dhc.ir.graph import Node, literal
 from dhc.ir.scalar import Scalar, clamp, reduce_over, select
 from dhc.ir.scalar import index as to_index
-from dhc.ir.size import Size, static, unify
+from dhc.ir.size import Shape, Size, static, unify
 from dhc.ir.types import DType, Tensor
 from dhc.ops.base import (
     Array,
@@ -30,15 +30,27 @@ from dhc.ops.base import (
     op,
     size_scalar,
 )
-from dhc.ops.conv import Ints, Padding, Pads
+from dhc.ops.conv import Ints, Padding, Pads, foreign_window, int_size, read_place
+from dhc.ops.elementwise import Add, Div, Mod, Mul, Sub
+from dhc.ops.foreign import Call, reads
+from dhc.ops.movement import Expand, Pad, SizeValue
+from dhc.ops.outward import Outward, Term
+from dhc.ops.outward_elements import write_elements
 from dhc.ops.pool import MaxPool, Pool, pool_window
+from dhc.ops.positions import CountUp
 from dhc.ops.sample import Sample, sample
-from dhc.ops.shape import flatten_index, unflatten
+from dhc.ops.scatter import ScatterElements
+from dhc.ops.shape import Reshape, flatten_index, unflatten
 
 
 @op("max_pool_places")
 class MaxPoolPlaces(Pool):
     """The place of the first largest element of each window of `max_pool`."""
+
+    @classmethod
+    def of(cls, pool: MaxPool) -> MaxPoolPlaces:
+        """Returns what gives the places of a pooling."""
+        return cls(pool.kernel, pool.stride, pool.pads, pool.ceil, dilation=pool.dilation)
 
     def infer(self, x: Tensor) -> Tensor:
         return super().infer(x).with_dtype(DType.I64)
@@ -49,9 +61,11 @@ class MaxPoolPlaces(Pool):
         chosen = unflatten(best, self.kernel)
         sizes = x.type.shape[2:]
         places = tuple(
-            clamp(i * step + tap - before, 0, size_scalar(size) - 1)
-            for i, step, tap, (before, _), size in zip(
-                index[2:], self.stride, chosen, self.pads, sizes, strict=True
+            clamp(place, 0, size_scalar(size) - 1)
+            for place, size in zip(
+                read_place(index[2:], chosen, self.stride, self.steps, self.pads),
+                sizes,
+                strict=True,
             )
         )
         return flatten_index(places, sizes)
@@ -62,15 +76,24 @@ class MaxPoolPlaces(Pool):
         taps = np.unravel_index(flat.argmax(axis=-1), self.kernel)
         grids: tuple[Array, ...] = np.indices(windows.shape[2 : x.ndim], sparse=True)
         places = [
-            np.clip(grid * step + tap - before, 0, size - 1)
-            for grid, step, tap, (before, _), size in zip(
-                grids, self.stride, taps, self.pads, x.shape[2:], strict=True
+            np.clip(grid * stride + tap * step - before, 0, size - 1)
+            for grid, stride, tap, step, (before, _), size in zip(
+                grids, self.stride, taps, self.steps, self.pads, x.shape[2:], strict=True
             )
         ]
         return np.asarray(np.ravel_multi_index(places, x.shape[2:]), np.int64)
 
     def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
         return (None,)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        """ONNX counts places through all samples and channels."""
+        if self.reaches_out:
+            return write_elements(out, self, result, *inputs)
+        types = (inputs[0].type.with_shape(result.shape), result)
+        _, places = out.several("MaxPool", inputs, types, **self.said())
+        plane = out.size(math.prod(inputs[0].shape[2:]))
+        return out.node("Mod", (places, plane), result)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -79,6 +102,7 @@ class MaxPoolPlaces(Pool):
             sample(cls((2, 2), (2, 2), ((0, 0), (0, 0))), "f32[2, 3, 4, 6]"),
             sample(cls((3, 2), (2, 1), ((1, 1), (0, 1)), True), "f32[1, 2, 6, 5]"),
             ties,
+            sample(cls((2, 3), (2, 1), ((1, 0), (2, 2)), dilation=(3, 2)), "f32[1, 2, 6, 5]"),
         ]
 
 
@@ -92,7 +116,7 @@ class Placing(Structured):
     A place that lies outside of its window has nothing.
 
     Attributes:
-        kernel, stride, pads: The windows, as of the pooling.
+        kernel, stride, pads: The windows, as of the pooling, with all that lies between elements.
         size: The spatial sizes of what was pooled.
     """
 
@@ -164,6 +188,9 @@ class MaxUnpool(Placing):
         back = TakePlaces(self.kernel, self.stride, self.pads, self.size)
         return back(upstream, places), None
 
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        return write_elements(out, self, result, *inputs)
+
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         return _samples(cls, "f32[1, 2, 2, 3]")
@@ -194,6 +221,9 @@ class TakePlaces(Placing):
     def grad(self, upstream: Node, output: Node, x: Node, places: Node) -> tuple[Node | None, ...]:
         back = MaxUnpool(self.kernel, self.stride, self.pads, self.size)
         return back(upstream, places), None
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        return write_elements(out, self, result, *inputs)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -257,3 +287,62 @@ def maxunpool(
         )
     ]
     return MaxUnpool(kernel, steps, pads, pooled or tuple(least))(x, places)
+
+
+# ---- nodes of ONNX ---------------------------------------------------------------------------
+
+
+def foreign_places(pool: MaxPool, x: Node, by_columns: bool) -> Node:
+    """Returns the places of the largest elements as ONNX numbers them: through the whole tensor.
+
+    Args:
+        pool: The pooling.
+        x: What is pooled.
+        by_columns: Whether the first spatial axis is the one along which numbers are neighbours.
+    """
+    places, sizes = MaxPoolPlaces.of(pool)(x), x.type.shape[2:]
+    if by_columns:
+        places = _by_columns(places, sizes)
+    return Add()(places, _first_places(places, sizes))
+
+
+def _first_places(places: Node, sizes: Shape) -> Node:
+    """The number of the first element of each plane [N, C, ...], through the whole tensor."""
+    planes = places.type.shape[:2]
+    numbers = Mul()(CountUp(math.prod(planes))(), SizeValue(math.prod(sizes), DType.I64)())
+    return Reshape((*planes, *[1] * len(sizes)))(numbers)
+
+
+def _by_columns(places: Node, sizes: Shape) -> Node:
+    """Places counted along the first axis first."""
+    rest, result = places, literal(0, DType.I64)
+    for axis in reversed(range(len(sizes))):
+        size = SizeValue(sizes[axis], DType.I64)()
+        own = Mod()(rest, size)
+        before = SizeValue(math.prod(sizes[:axis]), DType.I64)()
+        rest, result = Div()(rest, size), Add()(result, Mul()(own, before))
+    return result
+
+
+@reads("MaxUnpool")
+def _read_max_unpool(call: Call) -> Node:
+    """Elements go to any place, not only to that of their window; sizes may be given beyond."""
+    x, places = call.tensor(0), call.tensor(1)
+    kernel = call.ints("kernel_shape")
+    stride, pads, _ = foreign_window(call, x.type.shape[2:], kernel)
+    sizes = tuple(
+        (count - 1) * step + k - before - after
+        for count, step, k, (before, after) in zip(
+            x.type.shape[2:], stride, kernel, pads, strict=True
+        )
+    )
+    shape = (*x.type.shape[:2], *sizes)
+    rows, whole = math.prod(shape[:2]), math.prod(sizes)
+    inner = Sub()(places, _first_places(places, sizes))
+    flat = (rows, math.prod(x.type.shape[2:]))
+    empty = Expand((rows, whole))(literal(0, x.type.dtype))
+    put = ScatterElements(1)(empty, Reshape(flat)(inner), Reshape(flat)(x))
+    found = Reshape(shape)(put)
+    wanted = call.sizes(2) if call.has(2) else shape
+    beyond = tuple((0, int_size(want - size)) for want, size in zip(wanted, shape, strict=True))
+    return Pad(beyond)(found) if wanted != shape else found

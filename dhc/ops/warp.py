@@ -12,9 +12,11 @@ from dhc.ir.scalar import Number, Scalar, cast, clamp, floor, fma, round_half_ev
 from dhc.ir.scalar import index as to_index
 from dhc.ir.size import Size, static
 from dhc.ir.types import DType, Tensor
-from dhc.ops.affine import number, require_matrix
+from dhc.ops.affine import AffineResize, number, require_matrix
 from dhc.ops.base import Array, Index, Operand, Structured, TypeRuleError, op, size_scalar
-from dhc.ops.resize import CUBIC, blend, kernel, weights_of
+from dhc.ops.outward import Outward, Term
+from dhc.ops.outward_elements import write_elements
+from dhc.ops.resize import CUBIC, Resize, blend, kernel, weights_of
 from dhc.ops.sample import Sample, sample
 
 Interpolation = Literal["nearest", "linear", "cubic"]
@@ -136,6 +138,19 @@ class AffineWarp(Structured):
                 weight = weight * kernel(np.abs(across - column), self.interpolation, CUBIC)
                 total += _pick(x, row, column) * weight
         return total
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        """What only brings a picture of floats to another size is that in ONNX, too."""
+        x, matrix = inputs
+        if isinstance(out.maker(matrix), AffineResize) and x.dtype.is_float and self.is_smooth:
+            cubic = self.interpolation == "cubic"
+            return out.apply(Resize(self.size, mode="cubic" if cubic else "linear"), x)
+        return write_elements(out, self, result, x, matrix)
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether it blends neighbours."""
+        return self.interpolation != "nearest"
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

@@ -8,7 +8,7 @@ large pictures.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -68,6 +68,8 @@ class AffineWarpGrad(Structured):
         size: Height and width of the picture that was warped.
         interpolation, border: As of the warp.
     """
+
+    untold: ClassVar[str] = "training alone needs it"
 
     size: tuple[Size, Size]
     interpolation: Interpolation = "linear"
@@ -151,6 +153,8 @@ class AffineWarpMatrixGrad(Structured):
     Attributes:
         interpolation, border: As of the warp.
     """
+
+    untold: ClassVar[str] = "training alone needs it"
 
     interpolation: Literal["linear", "cubic"] = "linear"
     border: Border = "constant"

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from dhc.ir.graph import Graph, Literal_, Node
+from dhc.ir.rules import RuleSet
 from dhc.ops.conv import Conv
 from dhc.ops.dropout import Dropout
 from dhc.ops.elementwise import Add, Cast, Clip, Div, Mul, Neg, Pow, Sub, Where
 from dhc.ops.movement import Expand, Pad, Slice, Tile
 from dhc.ops.shape import Concat, Permute, Reshape
 from dhc.passes.manager import Pass
-from dhc.passes.rules import RuleSet
 
 _set = RuleSet()
 

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from dhc.ir.graph import Graph, Literal_, Node, literal
 from dhc.ir.rewrite import rebuild, transform
+from dhc.ir.rules import single_use
 from dhc.ir.size import Size
 from dhc.ir.types import DType
 from dhc.ops.affine import (
@@ -28,7 +29,6 @@ from dhc.ops.elementwise import Where
 from dhc.ops.movement import SizeValue, Slice
 from dhc.ops.warp import AffineWarp
 from dhc.passes.manager import Pass
-from dhc.passes.rules import single_use
 
 
 @dataclass(frozen=True)

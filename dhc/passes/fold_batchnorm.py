@@ -11,13 +11,13 @@ from typing import ClassVar
 
 from dhc.ir.graph import Graph, Node, literal
 from dhc.ir.rewrite import rebuild, transform
+from dhc.ir.rules import single_use
 from dhc.ops.conv import Conv
 from dhc.ops.elementwise import Add, Div, Mul, Sqrt, Sub
 from dhc.ops.norm import BatchNorm
 from dhc.ops.shape import Reshape
 from dhc.passes.manager import Pass
 from dhc.passes.prepare import depends_on_state
-from dhc.passes.rules import single_use
 
 
 @dataclass(frozen=True)

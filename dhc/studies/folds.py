@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from dhc.errors import DhcError, Diagnostic
+from dhc.files import atomic_writer
 from dhc.runtime.data.dataset import DataSet
-from dhc.runtime.data.files import atomic_writer
 from dhc.runtime.data.folds import Fold, Folding, fold_dataset
 from dhc.runtime.parameters import read_safetensors
 from dhc.runtime.reporting.decode import read_record

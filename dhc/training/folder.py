@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from dhc.errors import DhcError, Diagnostic
+from dhc.files import atomic_writer
 from dhc.ir.graph import Array
-from dhc.runtime.data.files import atomic_writer
 from dhc.runtime.data.folds import Fold
 from dhc.runtime.reporting.decode import read_record
 from dhc.runtime.reporting.files import DESCRIPTION, PROGRAM, WEIGHTS, write_record, write_text

@@ -68,8 +68,8 @@ class Predictor:
         self._settings = train_settings(front, self._description.train)
         self._source = Source(front, self._description.data)
         entry = front.instance(self._settings.model)
-        self._model = Model(entry)
-        self._model.load_parameters(self.folder / WEIGHTS)
+        self.model = Model(entry)
+        self.model.load_parameters(self.folder / WEIGHTS)
         data = read_record(self.folder / DATA, DataSummary)
         self.classes = data.classes if data else ()
         self._meanings = _meanings(self._settings, entry, data)
@@ -128,8 +128,8 @@ class Predictor:
         pipelines = self._settings.data.pipelines
         part = next((part for part in ("test", "val", "train") if pipelines.get(part)), "")
         if not part:
-            return compile(self._model, self._target)
-        model = self._model.after(self._source.pipeline(pipelines[part], dtype))
+            return compile(self.model, self._target)
+        model = self.model.after(self._source.pipeline(pipelines[part], dtype))
         program = compile(model, self._target)
         if part == "train" and COUNTER in program.inputs:
             text = f"The run has no pipeline for images but '{pipelines[part]}', which varies them."
@@ -223,3 +223,12 @@ def _is_share(node: Node) -> bool:
     while node.op.name in _PASSED and node.inputs:
         node = node.inputs[0]
     return node.op.name in ("sigmoid", "hardsigmoid", "softmax")
+
+
+def trained_model(folder: str | Path) -> Model:
+    """Returns the network of a run with its best weights.
+
+    Raises:
+        DhcError: if the folder holds no run that has ended, or its program is damaged.
+    """
+    return Predictor(folder).model

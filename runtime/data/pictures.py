@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dhc.files import atomic_writer
 from dhc.ir.graph import Array
-from dhc.runtime.data.files import atomic_writer
 
 Rgb = NDArray[np.uint8]
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from dhc.runtime.data.files import atomic_writer
+from dhc.files import atomic_writer
 
 PROGRAM, DESCRIPTION, ENVIRONMENT = "program", "run.json", "environment.json"
 RESOLVED, DATA, STATUS = "resolved.dhm", "data.json", "status.json"

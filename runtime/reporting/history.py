@@ -15,7 +15,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from dhc.errors import DhcError, Diagnostic
-from dhc.runtime.data.files import atomic_writer
+from dhc.files import atomic_writer
 from dhc.runtime.reporting.decode import decode
 from dhc.runtime.reporting.records import EpochRecord, RunPlan, StepRecord
 

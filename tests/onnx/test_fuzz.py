@@ -12,9 +12,12 @@ import pytest
 from onnx import TensorProto, helper
 
 from dhc.errors import DhcError
-from dhc.onnx import load
+from dhc.onnx.read import load
 
-KINDS = ("Conv", "MaxPool", "Gemm", "Slice", "Pad", "Resize", "Reshape", "If", "Split", "Softmax")
+KINDS = (
+    "Conv", "MaxPool", "Gemm", "Slice", "Pad", "Resize", "Reshape", "If", "Split", "Softmax",
+    "Scan", "LSTM", "GRU", "SplitToSequence", "OptionalHasElement",
+)  # fmt: skip
 
 
 def _models(cases: Sequence[Any]) -> list[bytes]:

@@ -14,7 +14,8 @@ from dhc.backends.base import Target
 from dhc.driver import compile_graph
 from dhc.errors import DhcError
 from dhc.ir.graph import Array
-from dhc.onnx import Imported, load
+from dhc.onnx.imported import Imported
+from dhc.onnx.read import load
 
 F32 = TensorProto.FLOAT
 
@@ -151,7 +152,8 @@ def test_everything_that_cannot_be_read_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(DhcError) as caught:
         load(_write(tmp_path, nodes, [_tensor("x", 3)]))
     assert [each.message for each in caught.value.diagnostics] == [
-        "The node 'find' of NonZero (version 18) cannot be read: dhc has no operator 'NonZero'.",
+        "The node 'find' of NonZero (version 18) cannot be read: how much it gives depends on "
+        "values that are only known when the model runs.",
         "The node 'curve' of Elu (version 18) cannot be read: it has the attribute 'steepness', "
         "which dhc does not know.",
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dhc.runtime.data.files import atomic_writer
+from dhc.files import atomic_writer
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX systems")
 

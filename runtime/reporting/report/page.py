@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from dhc.runtime.data.files import atomic_writer
+from dhc.files import atomic_writer
 from dhc.runtime.reporting.files import REPORT
 from dhc.runtime.reporting.report.curves import training_section
 from dhc.runtime.reporting.report.data import data_section

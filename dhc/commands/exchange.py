@@ -1,0 +1,124 @@
+"""`dhc import` and `dhc export`: models of ONNX as programs, and programs as models of ONNX."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dhc.api import Model
+from dhc.commands.entries import Request, build_entry, open_entry
+from dhc.decompile import Decompiled, decompile
+from dhc.errors import DhcError, Diagnostic
+from dhc.files import atomic_writer
+from dhc.ir.graph import Array, Constant, Graph, Input, Literal_, Node, Param, topological
+from dhc.onnx.models import model_of, save
+from dhc.onnx.read import load
+from dhc.training.predict import trained_model
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """How to export.
+
+    Attributes:
+        output: The file.
+        pipeline: A pipeline to put before the model, or "".
+        weights: A safetensors file, or none.
+        opset: The version of ONNX's operators.
+    """
+
+    output: Path
+    pipeline: str
+    weights: Path | None
+    opset: int
+
+
+def import_model(file: Path, output: Path) -> int:
+    """Writes a program and its weights for a model of ONNX."""
+    if file.suffix.lower() != ".onnx":
+        text = f"'{file}' is no .onnx file; other formats cannot be imported yet."
+        raise DhcError(Diagnostic("not-yet", text))
+    if output.suffix != ".dhm":
+        raise DhcError(Diagnostic("output", f"A program is a .dhm file, not '{output}'."))
+    imported = load(file)
+    model = model_of(imported)
+    weights = output.with_suffix(".safetensors")
+    remarks = f"From '{file.name}'. Its weights are in '{weights.name}'."
+    made = decompile(imported.graph, remarks)
+    values = _values(made, model, imported.graph)
+    _write(weights, _safetensors(values))
+    _write(output, made.text.encode())
+    print(f"{output}: {_summary(imported.graph, made)}")
+    print(f"{weights}: {len(values)} tensors, {_megabytes(values)}")
+    shown = " ".join(f"{name}.npy" for name in _labels(imported.graph))
+    print(f"run it: dhc run {output} {imported.graph.name} {shown} --weights {weights}")
+    return 0
+
+
+def _values(made: Decompiled, model: Model, graph: Graph) -> dict[str, Array]:
+    """The tensors of the program's parameters by their paths in it."""
+    return {path: _value(node, model, graph) for path, node in made.leaves.items()}
+
+
+def _value(node: Node, model: Model, graph: Graph) -> Array:
+    match node.op:
+        case Param(path):
+            return model.values[path]
+        case Constant(digest):
+            return graph.constants[digest]
+        case Literal_(value, dtype):
+            return np.asarray(value, dtype.numpy)
+    raise AssertionError(node)
+
+
+def _safetensors(values: dict[str, Array]) -> bytes:
+    from safetensors.numpy import save as serialized
+
+    rows = {path: np.ascontiguousarray(a).reshape(a.shape) for path, a in values.items()}
+    return bytes(serialized(rows))
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        with atomic_writer(path) as stream:
+            stream.write(content)
+    except OSError as error:
+        text = f"'{path}' cannot be written: {error.strerror}."
+        raise DhcError(Diagnostic("output", text)) from error
+
+
+def _summary(graph: Graph, made: Decompiled) -> str:
+    leaves = (Constant, Input, Literal_, Param)
+    count = sum(not isinstance(node.op, leaves) for node in topological(graph.roots))
+    kinds = Counter(line.split(" ")[0] for line in made.text.splitlines())
+    lines = len(made.text.splitlines())
+    return f"{count} operators in {lines} lines, {kinds['block']} blocks"
+
+
+def _megabytes(values: dict[str, Array]) -> str:
+    return f"{sum(array.nbytes for array in values.values()) / 1e6:.1f} MB"
+
+
+def _labels(graph: Graph) -> list[str]:
+    return [node.op.label for node in graph.inputs if isinstance(node.op, Input)]
+
+
+def export_model(request: Request, options: ExportOptions) -> int:
+    """Writes a model of ONNX for an entry of a program, or for the network of a run."""
+    if request.file.is_dir():
+        if request.entry or options.pipeline or options.weights or request.settings:
+            text = "A run has its own model and weights; export takes nothing else with it."
+            raise DhcError(Diagnostic("usage", text))
+        model = trained_model(request.file)
+    else:
+        source, model = open_entry(request)
+        if options.weights is not None:
+            model.load_parameters(options.weights)
+        if options.pipeline:
+            model = model.after(build_entry(source, options.pipeline, ()))
+    save(model, options.output, options.opset)
+    print(f"{options.output}: {model.name}, version {options.opset} of ONNX's operators")
+    return 0

@@ -1,0 +1,175 @@
+"""Statements and blocks as the text of a program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from dhc.decompile.blocks import Block
+from dhc.decompile.naming import ValueNames, name_of
+from dhc.decompile.statements import INFIX, Call, Spelled, Statement, Term, Value
+from dhc.errors import DhcError, Diagnostic
+from dhc.ir.size import Expr
+from dhc.ir.types import DType, Tensor
+
+_INPUTS = {"f": "skip", "b": "mask"}  # further inputs of blocks, by the first letter of the type
+WIDTH = 96  # of a line within a body
+
+
+def block_text(block: Block, types: Mapping[int, Tensor], taken: frozenset[str]) -> str:
+    """Returns the definition of a block."""
+    names = ValueNames(taken | set(block.parameters))
+    lines = []
+    chain = _as_chain(block)
+    if chain is not None:
+        lines.append(_line("", [_call(each, names) for each in chain.calls]))
+    else:
+        for number in block.inputs:
+            type = types[number]
+            first = number == block.inputs[0]
+            name = names.give(number, "x" if first else _INPUTS.get(type.dtype.value[0], "indices"))
+            lines.append(f"input {name}: {type.dtype.value}")
+        lines += _body(block.statements, names, dict.fromkeys(block.outputs, ""))
+    body = "\n".join(f"    {line}" for line in lines)
+    return f"block {block.name}({', '.join(block.parameters)}) {{\n{body}\n}}\n"
+
+
+def _as_chain(block: Block) -> Statement | None:
+    """The only statement of a block through which one tensor flows."""
+    if len(block.statements) > 1 or len(block.inputs) > 1:
+        return None
+    only = block.statements[0]
+    return only if only.sources == (Value(block.inputs[0]),) == _values(only) else None
+
+
+def _values(statement: Statement) -> tuple[Value, ...]:
+    return tuple(Value(number) for number in statement.reads)
+
+
+def model_text(
+    name: str,
+    inputs: Sequence[tuple[str, Tensor, int]],
+    outputs: Sequence[tuple[str, int]],
+    statements: Sequence[Statement],
+    taken: frozenset[str],
+) -> str:
+    """Returns the definition of a model."""
+    names = ValueNames(taken)
+    lines = []
+    called = {call.callee for each in statements for call in each.calls}
+    for label, type, number in inputs:
+        if label in called:
+            text = f"The input '{label}' has the name of an operator that the model uses."
+            raise DhcError(Diagnostic("not-yet", text, hints=("rename the input",)))
+        names.keep(number, label)
+        shape = ", ".join(map(str, type.shape))
+        lines.append(f"input {label}: {type.dtype.value}[{shape}]")
+    read = [number for each in statements for number in each.reads]
+    places = [number for _, number in outputs]
+    once = {n: label for label, n in outputs if n not in read and places.count(n) == 1}
+    made = {n for each in statements for n in each.targets if len(each.targets) == 1}
+    direct = {n: label for n, label in once.items() if n in made}
+    lines += _body(statements, names, direct)
+    for label, number in outputs:
+        if number not in direct:
+            lines.append(f"output {label} = {names[number]}")
+    body = "\n".join(f"    {line}" for line in lines)
+    return f"model {name}() {{\n{body}\n}}\n"
+
+
+def _body(
+    statements: Sequence[Statement], names: ValueNames, outputs: Mapping[int, str]
+) -> list[str]:
+    """The lines of a body; outputs have a label, or none in blocks, where they keep their names."""
+    lines = []
+    read = {number for each in statements for number in each.reads}
+    heads = {call.pin.split(".")[0] for each in statements for call in each.calls}
+    for statement in statements:
+        parts = _flow(statement, names)
+        only = statement.targets[0] if len(statement.targets) == 1 else None
+        if only is not None and only in outputs and only not in read:
+            label = outputs[only]
+            if not label and len(outputs) > 1:
+                label = names.give(only, name_of(statement))
+            lines.append(_line(f"output {label} = " if label else "output ", parts))
+            continue
+        stem = name_of(statement)
+        if stem in heads and any(call.paths and not call.pin for call in statement.calls):
+            stem = f"{stem}_out"  # what is named by the value would meet what is pinned
+        targets = [names.give(number, stem) for number in statement.targets]
+        lines.append(_line(f"{', '.join(targets)} = ", parts))
+        lines += [f"output {names[n]}" for n in statement.targets if n in outputs]
+    return lines
+
+
+def _flow(statement: Statement, names: ValueNames) -> list[str]:
+    """What flows in, and the stages through which it flows."""
+    sources = [_term(each, names) for each in statement.sources]
+    stages = [_call(each, names) for each in statement.calls]
+    first = statement.calls[0]
+    if not sources:
+        return stages
+    if first.callee in INFIX and len(sources) == 2:
+        text = f"{sources[0]} {INFIX[first.callee]} {sources[1]}"
+        return [f"({text})", *stages[1:]] if stages[1:] else [text]
+    return [sources[0] if len(sources) == 1 else f"({', '.join(sources)})", *stages]
+
+
+def _line(before: str, parts: Sequence[str]) -> str:
+    """A statement, on several lines where it is long."""
+    lines, line = [], before + parts[0]
+    for part in parts[1:]:
+        if len(line) + len(part) + 4 > WIDTH:
+            lines.append(line)
+            line = f"    -> {part}"
+        else:
+            line += f" -> {part}"
+    return "\n    ".join([*lines, line])
+
+
+def _call(call: Call, names: ValueNames) -> str:
+    given = [_term(each, names) for each in call.others]
+    attributes = list(call.attributes)
+    if call.is_block:
+        given += [spelled(value) for _, value in attributes]
+        attributes = []
+    elif attributes and attributes[0][0] == _FIRST.get(call.callee) and not call.others:
+        given.append(spelled(attributes.pop(0)[1]))
+    given += [f"{name}={spelled(value)}" for name, value in attributes]
+    if call.pin:
+        given.append(f'name="{call.pin}"')
+    return f"{call.callee}({', '.join(given)})"
+
+
+# What calls usually say first, without its name.
+_FIRST = {
+    "conv": "filters", "conv_transpose": "filters", "dense": "units", "maxpool": "size",
+    "avgpool": "size", "upsample": "factor", "reshape": "shape", "parameter": "shape",
+    "permute": "order", "cast": "to", "clip": "low", "pad": "amount",
+}  # fmt: skip
+
+
+def _term(term: Term, names: ValueNames) -> str:
+    match term:
+        case Value(number):
+            return names[number]
+        case Call():
+            return _call(term, names)
+    return spelled(term)
+
+
+def spelled(value: object) -> str:
+    """Returns a value as the language writes it."""
+    match value:
+        case Spelled(text):
+            return text
+        case bool():
+            return "true" if value else "false"
+        case DType():
+            return value.value
+        case Expr():
+            return str(value)
+        case float():
+            return str(int(value)) if value.is_integer() and abs(value) < 1e6 else repr(value)
+        case tuple():
+            return f"[{', '.join(map(spelled, value))}]"
+    return str(value)

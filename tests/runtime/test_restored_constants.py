@@ -1,0 +1,24 @@
+"""Programs from the cache prepare what follows from constants as fresh ones do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from dhc.driver import compile_graph
+from dhc.ir.graph import Constant, Graph, Input
+from dhc.ir.types import DType, Tensor
+from dhc.ops.elementwise import Add, Cast
+
+
+def test_constants_are_prepared_again(cache_folder: Path) -> None:
+    row = Constant("row", Tensor(DType.I32, (3,)))()
+    x = Input("x", Tensor(DType.F32, (2, 3)))()
+    data = {"row": np.arange(3, dtype=np.int32)}
+    y = Add()(x, Cast(DType.F32)(row))
+    graph = Graph("net", (x,), (("y", y),), constants=data)
+    for _ in range(2):  # compiled, then restored
+        found = compile_graph(graph, "cpu")(x=np.ones((2, 3), np.float32))["y"]
+        np.testing.assert_array_equal(found, np.array([[1, 2, 3]] * 2, np.float32))
+    assert any(cache_folder.iterdir())
