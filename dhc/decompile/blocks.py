@@ -59,6 +59,7 @@ class Folding:
         self.blocks: list[Block] = []
         self._kept = kept  # values that are needed at the end
         self._names: set[str] = set()
+        self._last: dict[int, int] = {}  # the last statement that reads a value
 
     def run(self) -> None:
         """Makes blocks until nothing repeats."""
@@ -71,6 +72,7 @@ class Folding:
     def _best(self) -> list[Stretch] | None:
         """The stretches that are alike and whose replacement saves most."""
         keys = [_key(each) for each in self.statements]
+        self._last = {n: k for k, each in enumerate(self.statements) for n in each.reads}
         best: tuple[int, list[Stretch]] | None = None
         for length in range(min(LONGEST, len(keys) // 2), 0, -1):
             for starts in _repeats(keys, length):
@@ -112,9 +114,14 @@ class Folding:
         inside = tuple(self.statements[start : start + length])
         made = {number for each in inside for number in each.targets}
         read = [number for each in inside for number in each.reads]
-        later = {n for each in self.statements[start + length :] for n in each.reads} | self._kept
         inputs = tuple(dict.fromkeys(number for number in read if number not in made))
-        outputs = tuple(n for each in inside for n in each.targets if n in later)
+        end = start + length
+        outputs = tuple(
+            n
+            for each in inside
+            for n in each.targets
+            if n in self._kept or self._last.get(n, -1) >= end
+        )
         return Stretch(start, inside, inputs, outputs)
 
     def _make(self, alike: Sequence[Stretch]) -> None:

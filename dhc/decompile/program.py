@@ -14,17 +14,12 @@ from dhc.errors import DhcError, Diagnostic
 from dhc.frontend import format_text, load_text
 from dhc.frontend.axes import axis_letters
 from dhc.frontend.registry import known_names, known_words
+from dhc.frontend.tree import RESERVED
 from dhc.ir.graph import Constant, Graph, Literal_, Node, Param, input_label
 from dhc.ir.size import symbols
 from dhc.ops.base import Operator
 
-KEYWORDS = frozenset(
-    (
-        *("and", "app", "as", "block", "carry", "else", "false", "fn", "for", "if", "import", "in"),
-        *("input", "let", "model", "name", "none", "not", "oneof", "or", "output", "pipeline"),
-        *("repeat", "scan", "share", "study", "target", "then", "train", "true", "with", "yield"),
-    )
-)
+STARTS = frozenset(("carry", "input", "let", "output", "share", "yield"))  # words of statements
 
 
 @dataclass(frozen=True)
@@ -52,13 +47,12 @@ def decompile(graph: Graph, remarks: str = "") -> Decompiled:
     """
     arrangement = Arrangement(graph)
     outputs = [(label, arrangement.numbers[node]) for label, node in graph.outputs]
-    statements = [
-        _with_pins(each, taken) for taken in [set[str]()] for each in arrangement.statements
-    ]
+    pins: set[str] = set()
+    statements = [_with_pins(each, pins) for each in arrangement.statements]
     folding = Folding(statements, frozenset(number for _, number in outputs))
     folding.run()
     types = {number: node.type for node, number in arrangement.numbers.items()}
-    taken = KEYWORDS | set(known_names()) | known_words() | set(axis_letters())
+    taken = RESERVED | STARTS | set(known_names()) | known_words() | set(axis_letters())
     taken |= {name for node in graph.inputs for size in node.type.shape for name in symbols(size)}
     taken |= {block.name for block in folding.blocks}
     parts = [block_text(block, types, frozenset(taken)) for block in folding.blocks]
@@ -114,19 +108,21 @@ def _matched(built: Graph, wanted: Graph, text: str) -> dict[str, Node]:
 
 
 def _equal(ours: Node, theirs: Node) -> bool:
-    if type(ours.op) is not type(theirs.op) or len(ours.inputs) != len(theirs.inputs):
+    """Whether two nodes do the same to their inputs; equal nodes are the same object."""
+    if len(ours.inputs) != len(theirs.inputs) or ours.type != theirs.type:
         return False
-    if isinstance(ours.op, Literal_) and isinstance(theirs.op, Literal_):
-        return ours.op == theirs.op
-    return ours.type == theirs.type and (ours.op == theirs.op or _draws_alike(ours, theirs))
+    return Node(ours.op, theirs.inputs, theirs.type) is theirs or _draws_alike(ours, theirs)
 
 
 def _draws_alike(ours: Node, theirs: Node) -> bool:
     """Whether operators differ in nothing but the names of their random numbers."""
-    assert isinstance(ours.op, Operator)
-    said = [dict(node.op.phrase(*node.inputs).attributes) for node in (ours, theirs)]  # type: ignore[attr-defined]
+    said = []
+    for node in (ours, theirs):
+        if not isinstance(node.op, Operator):
+            return False
+        said.append(dict(node.op.phrase(*node.inputs).attributes))
     names = [each.pop("name", None) for each in said]
-    return None not in names and said[0] == said[1]
+    return type(ours.op) is type(theirs.op) and None not in names and said[0] == said[1]
 
 
 def _different(ours: Node, theirs: Node, text: str) -> DhcError:

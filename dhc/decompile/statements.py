@@ -13,14 +13,12 @@ from typing import TypeAlias
 
 from dhc.decompile.modules import Items
 from dhc.errors import DhcError, Diagnostic
+from dhc.frontend.apply import INFIX_OPERATORS
 from dhc.ir.graph import Constant, Graph, Input, Literal_, Node, Param, topological
 from dhc.ops.base import Operator
 from dhc.ops.phrase import Phrase
 
-INFIX: Mapping[str, str] = {
-    "add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "^", "less": "<", "greater": ">",
-    "less_equal": "<=", "greater_equal": ">=", "equal": "==", "not_equal": "!=",
-}  # fmt: skip
+INFIX: Mapping[str, str] = {name: symbol for symbol, name in INFIX_OPERATORS.items()}
 UNSPEAKABLE = ("scan", "map", "region")  # operators with bodies
 
 
@@ -197,7 +195,8 @@ def _number_beside(node: Node, user: Node, phrase: Phrase) -> float | int | None
         return None
     tensors = [each for each in phrase.inputs if not isinstance(each.op, Literal_)]
     fits = bool(tensors) and tensors[0].type.dtype is op.dtype
-    return op.value if fits and math.isfinite(op.value) and op.value >= 0 else None
+    signed_zero = op.value == 0 and math.copysign(1, op.value) < 0
+    return op.value if fits and math.isfinite(op.value) and not signed_zero else None
 
 
 def _spoken(graph: Graph) -> list[Node]:

@@ -8,6 +8,8 @@ from dhc.decompile.blocks import Block
 from dhc.decompile.naming import ValueNames, name_of
 from dhc.decompile.statements import INFIX, Call, Spelled, Statement, Term, Value
 from dhc.errors import DhcError, Diagnostic
+from dhc.frontend.registry import primitive
+from dhc.frontend.signature import signature_of
 from dhc.ir.size import Expr
 from dhc.ir.types import DType, Tensor
 
@@ -132,7 +134,7 @@ def _call(call: Call, names: ValueNames) -> str:
     if call.is_block:
         given += [spelled(value) for _, value in attributes]
         attributes = []
-    elif attributes and attributes[0][0] == _FIRST.get(call.callee) and not call.others:
+    elif attributes and not call.others and attributes[0][0] == _needed_first(call.callee):
         given.append(spelled(attributes.pop(0)[1]))
     given += [f"{name}={spelled(value)}" for name, value in attributes]
     if call.pin:
@@ -140,12 +142,11 @@ def _call(call: Call, names: ValueNames) -> str:
     return f"{call.callee}({', '.join(given)})"
 
 
-# What calls usually say first, without its name.
-_FIRST = {
-    "conv": "filters", "conv_transpose": "filters", "dense": "units", "maxpool": "size",
-    "avgpool": "size", "upsample": "factor", "reshape": "shape", "parameter": "shape",
-    "permute": "order", "cast": "to", "clip": "low", "pad": "amount",
-}  # fmt: skip
+def _needed_first(callee: str) -> str:
+    """The argument that a layer or operator always has, if it is the first one."""
+    found = primitive(callee)
+    attributes = signature_of(found.target).attributes if found else ()
+    return attributes[0].name if attributes and attributes[0].required else ""
 
 
 def _term(term: Term, names: ValueNames) -> str:
@@ -169,7 +170,8 @@ def spelled(value: object) -> str:
         case Expr():
             return str(value)
         case float():
-            return str(int(value)) if value.is_integer() and abs(value) < 1e6 else repr(value)
+            whole = value.is_integer() and 0 < abs(value) < 1e6
+            return str(int(value)) if whole else repr(value)
         case tuple():
             return f"[{', '.join(map(spelled, value))}]"
     return str(value)

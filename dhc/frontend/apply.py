@@ -52,7 +52,7 @@ from dhc.ir.size import collecting
 from dhc.ops.base import Body, Layer, Operator, TypeRuleError, operators
 from dhc.source import Span
 
-_OPERATORS = {
+INFIX_OPERATORS = {
     "+": "add", "-": "sub", "*": "mul", "/": "div", "^": "pow", "<": "less", ">": "greater",
     "<=": "less_equal", ">=": "greater_equal", "==": "equal", "!=": "not_equal",
 }  # fmt: skip
@@ -375,7 +375,7 @@ class Applier(Evaluator):
     def tensor_operator(self, symbol: str, values: tuple[Value, ...], node: ast.Node) -> Value:
         if len(values) == 1 and "neg" not in operators:
             values = (0, *values)
-        name = "neg" if len(values) == 1 else _OPERATORS.get(symbol, "")
+        name = "neg" if len(values) == 1 else INFIX_OPERATORS.get(symbol, "")
         if name not in operators:
             raise error("type", f"'{symbol}' is not possible on tensors.", node.span)
         places = [node]

@@ -102,8 +102,20 @@ def normalised_axes(name: str, x: Node, axes: Sequence[int]) -> tuple[int, ...]:
     return tuple(found)
 
 
+class OverSpace(Composite):
+    """The base of normalisations with a scale and a bias for each channel, or neither."""
+
+    def phrase(self, x: Node, *weights: Node) -> Phrase:
+        return _layer_phrase(self, x, weights)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        if len(inputs) == 1:
+            return out.expanded(self, *inputs)
+        return super().to_onnx(out, result, *inputs)
+
+
 @op("groupnorm", onnx=Onnx("GroupNormalization", since=21, attributes=(("groups", "num_groups"),)))
-class GroupNorm(Composite):
+class GroupNorm(OverSpace):
     """Each group of neighbouring channels normalised over channels and space (arXiv:1803.08494).
 
     x is [N, C, ...]; scale and bias are [C].
@@ -125,14 +137,6 @@ class GroupNorm(Composite):
         result = Reshape(shape)(standardised(grouped, (2,), self.epsilon))
         return _scaled(result, weights, (channels, *[1] * (len(shape) - 2)))
 
-    def phrase(self, x: Node, *weights: Node) -> Phrase:
-        return _layer_phrase(self, x, weights)
-
-    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
-        if len(inputs) == 1:
-            return out.expanded(self, *inputs)
-        return super().to_onnx(out, result, *inputs)
-
     @classmethod
     def from_onnx(cls, call: Call) -> Node:
         """Before version 21 scale and bias had one number for each group."""
@@ -152,7 +156,7 @@ class GroupNorm(Composite):
 
 
 @op("instancenorm", onnx=Onnx("InstanceNormalization", since=6))
-class InstanceNorm(Composite):
+class InstanceNorm(OverSpace):
     """Each channel of each sample normalised over space (arXiv:1607.08022).
 
     x is [N, C, ...]; scale and bias are [C].
@@ -165,14 +169,6 @@ class InstanceNorm(Composite):
         channels, rank = _channels(self.name, x), x.type.rank
         result = standardised(x, range(2, rank), self.epsilon)
         return _scaled(result, weights, (channels, *[1] * (rank - 2)))
-
-    def phrase(self, x: Node, *weights: Node) -> Phrase:
-        return _layer_phrase(self, x, weights)
-
-    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
-        if len(inputs) == 1:
-            return out.expanded(self, *inputs)
-        return super().to_onnx(out, result, *inputs)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

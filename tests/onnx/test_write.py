@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
@@ -10,31 +9,27 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import onnx
 import pytest
 
 from dhc.errors import DhcError
-from dhc.ir.graph import Array, Graph, Input, Node, Origin, Param, input_label, literal
+from dhc.ir.graph import Array, Graph, Input, Node, input_label
 from dhc.ir.scalar import Scalar, exp
 from dhc.ir.size import symbol
 from dhc.ir.types import DType, Tensor
 from dhc.onnx.imported import Imported
 from dhc.onnx.read import load
 from dhc.onnx.write import OPSET, OPSETS, save, write
-from dhc.ops.activation import Relu
 from dhc.ops.base import Elementwise, Operator, forget, op, operators
 from dhc.ops.compare import Less
 from dhc.ops.elementwise import Abs, Add, Clip, Div, Max, Min, Mod, Mul, Neg, Sign, Sub, Where
-from dhc.ops.linear import Dense
 from dhc.ops.movement import Pad, Slice, reversed_axes
-from dhc.ops.random import RandomUniform, counter
 from dhc.ops.resize import Resize, ResizeNearest
 from dhc.ops.sample import Sample
 from dhc.ops.sequence import Positions
-from dhc.ops.shape import Permute, Reshape
+from dhc.ops.shape import Reshape
 from dhc.ops.sort import ArgSort
 from dhc.passes.bind_sizes import bind_sizes
-from tests.onnx.written import evaluated, on_runtime, saved
+from tests.onnx.written import evaluated, graph_of, on_runtime, saved
 
 TRAINING = "training alone needs it"
 NONE = "ONNX has no such operator"
@@ -114,10 +109,6 @@ def _check(actual: Array, expected: Array) -> None:
     finite = expected[np.isfinite(expected)]
     scale = float(np.abs(finite).max()) if finite.size else 1.0
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5 * max(scale, 1.0))
-
-
-def _graph(name: str, *outputs: Node, inputs: Sequence[Node]) -> Graph:
-    return Graph(name, tuple(inputs), tuple((f"y{k}", node) for k, node in enumerate(outputs)))
 
 
 # ---- every operator --------------------------------------------------------------------------
@@ -253,7 +244,7 @@ def test_a_new_activation_needs_nothing_more(tmp_path: Path) -> None:
     try:
         (sample,) = ExportedSwish.samples()
         (x,), node = _applied(sample)
-        path = saved(tmp_path, _graph("new", node, inputs=[x]))
+        path = saved(tmp_path, graph_of("new", node, inputs=[x]))
         _check(on_runtime(path, {"x.0": sample.arrays()[0]})["y0"], _expected(sample))
         assert load(path).graph.outputs[0][1].type == node.type
     finally:
@@ -275,7 +266,7 @@ def test_integers_of_every_width_are_equal(dtype: DType, tmp_path: Path) -> None
     places = [operators["argmax"](axis=0)(a), ArgSort()(a), Pad(((2, 1),), value=3.0)(a)]
     outputs = [*pairs, *(kind(a) for kind in kinds), chosen, Less()(a, b), *places]
     inputs = [a, b, chosen.inputs[0]]
-    graph = _graph("integers", *outputs, inputs=inputs)
+    graph = graph_of("integers", *outputs, inputs=inputs)
     random, info = np.random.default_rng(3), np.iinfo(dtype.numpy)
     low = int(info.min) // 2 if dtype in (DType.I64, DType.I32) else int(info.min)
     given = {
@@ -295,7 +286,7 @@ def test_numbers_that_are_none_go_where_they_go_in_dhc(tmp_path: Path) -> None:
     names = ("relu", "clip", "hardswish", "relu6", "elu", "abs", "floor", "round", "exp", "log")
     limited = [Clip(low=-1.0)(a), Clip(high=1.0)(a)]
     nodes = [*limited, *(kind(a, b) for kind in kinds), *(operators[name]()(a) for name in names)]
-    graph = _graph("odd", *nodes, Less()(a, b), inputs=[a, b])
+    graph = graph_of("odd", *nodes, Less()(a, b), inputs=[a, b])
     odd = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -2.5, 100.0, -1e30], np.float32)
     given = dict(zip("ab", (each.reshape(-1) for each in np.meshgrid(odd, odd)), strict=True))
     found = on_runtime(saved(tmp_path, graph), given)
@@ -307,7 +298,7 @@ def test_numbers_that_are_none_go_where_they_go_in_dhc(tmp_path: Path) -> None:
 
 def test_lists_that_are_empty_are_left_out() -> None:
     x = Input("x", Tensor(DType.F32, (2, 3)))()
-    content = write(_graph("all", operators["reduce_l1"]()(x), inputs=[x]), {})
+    content = write(graph_of("all", operators["reduce_l1"]()(x), inputs=[x]), {})
     (node,) = content.nodes
     assert (len(node.inputs), dict(node.attributes)) == (1, {"keepdims": 0})
 
@@ -319,7 +310,7 @@ N, H, W = symbol("N"), symbol("H"), symbol("W")
 
 def _sized() -> Graph:
     x = Input("x", Tensor(DType.F32, (N, 3, H, W)))()
-    return _graph(
+    return graph_of(
         "sized",
         Reshape((N, 3 * H, W))(x),
         Reshape((N * 3, H * W))(x),
@@ -354,131 +345,4 @@ def test_sizes_with_names_come_back(tmp_path: Path) -> None:
 
 def test_a_size_that_no_input_has_is_refused() -> None:
     x = Input("x", Tensor(DType.F32, (2 * N, 3)))()
-    assert "the size N is that of no input" in _refusal(_graph("s", Positions(N)(), inputs=[x]))
-
-
-# ---- names -----------------------------------------------------------------------------------
-
-
-def _net() -> tuple[Graph, dict[str, Array]]:
-    x = Input("image", Tensor(DType.F32, (N, 3)))()
-    weight = Param("head[1].dense#2.weight", Tensor(DType.F32, (4, 3)))()
-    bias = Param("head[1].dense#2.bias", Tensor(DType.F32, (4,)))()
-    made = Dense()(x, weight, bias)
-    result = Relu()(made)
-    origins = {made: (Origin(None, "head[1].dense#2"),), result: (Origin(None, "head[1].relu"),)}
-    values = {
-        "head[1].dense#2.weight": np.arange(12, dtype=np.float32).reshape(4, 3) - 5,
-        "head[1].dense#2.bias": np.ones(4, np.float32),
-    }
-    return Graph("net", (x,), (("scores", result), ("raw", made)), origins=origins), values
-
-
-def test_names_shapes_and_metadata_are_kept(tmp_path: Path) -> None:
-    graph, values = _net()
-    save(graph, values, tmp_path / "net.onnx", metadata={"labels": "a, b"})
-    model = onnx.load(tmp_path / "net.onnx")
-    assert [each.name for each in model.graph.initializer] == list(values)
-    assert [each.name for each in model.graph.node] == ["head[1].dense#2", "head[1].relu"]
-    (given,) = model.graph.input
-    assert [d.dim_param or d.dim_value for d in given.type.tensor_type.shape.dim] == ["N", 3]
-    assert [each.name for each in model.graph.output] == ["scores", "raw"]
-    assert model.producer_name == "dhc"
-    assert {each.key: each.value for each in model.metadata_props} == {"labels": "a, b"}
-    assert [each.version for each in model.opset_import] == [OPSET]
-
-
-def test_weights_come_back_under_their_names(tmp_path: Path) -> None:
-    graph, values = _net()
-    back = load(saved(tmp_path, graph, values=values))
-    assert {path: array.tolist() for path, array in back.values.items()} == {
-        path: array.tolist() for path, array in values.items()
-    }
-    assert back.graph.name == "net"
-    assert [name for name, _ in back.graph.outputs] == ["scores", "raw"]
-
-
-def test_an_output_may_be_an_input_or_twice_the_same(tmp_path: Path) -> None:
-    x = Input("x", Tensor(DType.F32, (3,)))()
-    y = Neg()(x)
-    graph = Graph("same", (x,), (("a", x), ("b", y), ("c", y), ("d", literal(2.0, DType.F32))))
-    found = on_runtime(saved(tmp_path, graph), {"x": np.ones(3, np.float32)})
-    assert {name: array.tolist() for name, array in found.items()} == {
-        "a": [1, 1, 1], "b": [-1, -1, -1], "c": [-1, -1, -1], "d": 2,
-    }  # fmt: skip
-
-
-# ---- what is refused -------------------------------------------------------------------------
-
-
-def test_all_that_cannot_be_written_is_told_at_once_and_no_file_changes(tmp_path: Path) -> None:
-    draw = RandomUniform("noise", (3,))(counter())
-    x = Input("x", Tensor(DType.F32, (3,)))()
-    round_ = operators["round_bf16"]()(x)
-    graph = _graph("net", Add()(draw, round_), inputs=[*_inputs_of(draw), x])
-    path = tmp_path / "model.onnx"
-    path.write_text("what was there before")
-    with pytest.raises(DhcError) as caught:
-        save(graph, {}, path)
-    told = [each.message.split("'")[1] for each in caught.value.diagnostics]
-    assert sorted(told) == ["random_uniform", "round_bf16"]
-    assert path.read_text() == "what was there before"
-    assert [each.name for each in tmp_path.iterdir()] == ["model.onnx"]
-
-
-def _inputs_of(node: Node) -> list[Node]:
-    return [each for each in node.inputs if isinstance(each.op, Input)]
-
-
-def _message(graph: Graph, values: Mapping[str, Array], opset: int = OPSET) -> str:
-    with pytest.raises(DhcError) as caught:
-        write(graph, values, opset)
-    return caught.value.diagnostics[0].message
-
-
-def test_elements_that_an_operator_of_onnx_does_not_take_are_refused() -> None:
-    x, w = (Input(name, Tensor(DType.I16, (3, 3)))() for name in "xw")
-    text = "'dense' cannot be written for ONNX 21: ONNX has no 'Gemm' of i16."
-    assert _message(_graph("whole", Dense()(x, w), inputs=[x, w]), {}) == text
-
-
-def test_what_trains_is_not_exported() -> None:
-    graph, values = _net()
-    step = Graph("step", graph.inputs, graph.outputs, (("w", graph.outputs[0][1]),))
-    assert "what trains a model is not exported" in _message(step, values)
-
-
-@pytest.mark.parametrize("opset", [OPSETS[0] - 1, OPSETS[-1] + 1])
-def test_other_versions_are_refused(opset: int) -> None:
-    assert f"not {opset}" in _message(*_net(), opset)
-
-
-def test_weights_must_be_there_and_fit() -> None:
-    graph, values = _net()
-    assert "no value for the parameter 'head[1].dense#2.bias'" in _message(
-        graph, {path: a for path, a in values.items() if "weight" in path}
-    )
-    assert "is f32[4, 3]" in _message(graph, {path: a.T[:2] for path, a in values.items()})
-
-
-def test_names_must_differ() -> None:
-    x, w = Input("x", Tensor(DType.F32, (3,)))(), Param("x", Tensor(DType.F32, (3,)))()
-    graph = _graph("g", Add()(x, w), inputs=[x])
-    assert "have the name 'x'" in _message(graph, {"x": np.ones(3, np.float32)})
-
-
-def test_a_path_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(DhcError, match="cannot be written"):
-        save(*_net(), tmp_path / "file" / "model.onnx")
-
-
-def test_permuted_is_transposed() -> None:
-    x = Input("x", Tensor(DType.F32, (2, 3, 4)))()
-    (node,) = write(_graph("t", Permute((2, 0, 1))(x), inputs=[x]), {}).nodes
-    assert (node.op_type, node.attributes) == ("Transpose", {"perm": (2, 0, 1)})
-
-
-def test_without_the_package_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    assert "need the package 'onnx'" in _message(*_net())
+    assert "the size N is that of no input" in _refusal(graph_of("s", Positions(N)(), inputs=[x]))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import onnx
 import pytest
 
-from dhc.ir.graph import Array, Graph
+from dhc.ir.graph import Array, Graph, Node
 from dhc.onnx.write import OPSET, save
 from dhc.ops.base import run
 
@@ -41,3 +41,7 @@ def saved(
 def evaluated(graph: Graph, values: Mapping[str, Array]) -> dict[str, Array]:
     results = run([node for _, node in graph.outputs], values, graph.constants)
     return {name: array for (name, _), array in zip(graph.outputs, results, strict=True)}
+
+
+def graph_of(name: str, *outputs: Node, inputs: Sequence[Node]) -> Graph:
+    return Graph(name, tuple(inputs), tuple((f"y{k}", node) for k, node in enumerate(outputs)))
