@@ -125,7 +125,10 @@ def on_sizes(call: Call) -> Value | None:
     moved = call.op_type in _MOVES and not first.has_names  # numbers, by sizes with names
     if function is None or floats or moved:
         return None
-    found = np.asarray(function(call))
+    found = function(call)
+    if found is None:
+        return None
+    found = np.asarray(found)
     if found.size > MOST_SIZES:
         raise ForeignError(f"it computes {found.size} sizes")
     chosen = call.value(1) if call.op_type == "Where" else first
@@ -162,23 +165,22 @@ def _reshaped(call: Call) -> Array:
     return call.known(0).reshape(call.listed(1))
 
 
-def _equal(a: object, b: object) -> bool:
-    """Whether two sizes are the same; exporters ask whether one is -1.
+def _equals(call: Call) -> Array | None:
+    """Which sizes are the same; None if that depends on the inputs."""
+    found = np.asarray(np.vectorize(_equal, otypes=[object])(call.known(0), call.known(1)))
+    return None if any(each is None for each in found.reshape(-1)) else found.astype(bool)
 
-    Raises:
-        ForeignError: if that depends on the inputs.
-    """
+
+def _equal(a: object, b: object) -> bool | None:
+    """Whether two sizes are the same, as far as it is known; exporters ask whether one is -1."""
     left, right = as_size(a), as_size(b)
     if (isinstance(left, int) and isinstance(right, int)) or left == right:
         return left == right
     distance = left - right
     terms = () if isinstance(distance, int) else distance.terms
     constant = next((count for atoms, count in terms if not atoms), 0)
-    if constant > 0 and all(
-        count > 0 for _, count in terms
-    ):  # symbols are positive, and quotients at least zero
-        return False
-    raise ForeignError(f"whether {left} is {right} depends on the inputs")
+    # Symbols are positive, and quotients at least zero.
+    return False if constant > 0 and all(count > 0 for _, count in terms) else None
 
 
 def _divided(call: Call) -> Array:
@@ -196,7 +198,7 @@ def _quotient(a: object, b: object) -> Size:
 
 
 _MOVES = ("Gather", "Reshape", "Slice", "Squeeze", "Unsqueeze", "ReduceProd")
-_SIZES: dict[str, Callable[[Call], Array]] = {
+_SIZES: dict[str, Callable[[Call], Array | None]] = {
     "Add": lambda call: call.known(0) + call.known(1),
     "Sub": lambda call: call.known(0) - call.known(1),
     "Mul": lambda call: call.known(0) * call.known(1),
@@ -209,7 +211,7 @@ _SIZES: dict[str, Callable[[Call], Array]] = {
         call.known(0), call.numbers(1).astype(np.int64), call.get("axis", 0)
     ),
     "Reshape": _reshaped,
-    "Equal": lambda call: np.vectorize(_equal, otypes=[bool])(call.known(0), call.known(1)),
+    "Equal": _equals,
     "Where": lambda call: np.where(call.numbers(0), call.known(1), call.known(2)),
     "Slice": _sliced,
     "Squeeze": lambda call: np.squeeze(call.known(0), call.listed(1, "axes") or None),

@@ -116,3 +116,14 @@ def test_an_input_that_hides_an_operator_is_refused() -> None:
     x = Input("relu", Tensor(DType.F32, (2, 3)))()
     with pytest.raises(DhcError, match="has the name of an operator"):
         decompile(Graph("Model", (x,), (("y", operators["relu"]()(x)),)))
+
+
+@pytest.mark.parametrize("number", [-0.5, -0.0, 0.0, float("inf"), float("nan"), 1e-7, 3e9])
+def test_every_number_comes_back_as_it_was(number: float) -> None:
+    """Numbers that the language cannot write beside a tensor are kept like weights."""
+    x = Input("x", Tensor(DType.F32, (2, 3)))()
+    graph = Graph("Scaled", (x,), (("y", operators["mul"]()(x, literal(number, DType.F32))),))
+    made = decompile(graph)
+    kept = [node.op for node in made.leaves.values()]
+    assert kept in ([], [literal(number, DType.F32).op])
+    assert bool(kept) == (not np.isfinite(number) or str(number) == "-0.0")

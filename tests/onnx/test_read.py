@@ -220,3 +220,21 @@ def test_what_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
         load(path)
     with pytest.raises(DhcError, match="cannot be read"):
         load(tmp_path / "nowhere.onnx")
+
+
+@pytest.mark.parametrize("wanted", [-1, 1])
+def test_exporters_may_ask_whether_a_size_is_a_number(wanted: int, tmp_path: Path) -> None:
+    """No size is -1, whatever the inputs; whether the batch is 1 is computed when it runs."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"]),
+        helper.make_node("Equal", ["shape", "wanted"], ["same"]),
+        helper.make_node("Where", ["same", "sevens", "shape"], ["chosen"]),
+        helper.make_node("Cast", ["chosen"], ["whole"], to=F32),
+        helper.make_node("ReduceSum", ["x"], ["zero"], keepdims=0),
+        helper.make_node("Add", ["whole", "zero"], ["y"]),
+    ]
+    constants = [_whole("wanted", wanted, wanted), _whole("sevens", 7, 7)]
+    imported = load(_write(tmp_path, nodes, [_tensor("x", "N", 3)], constants))
+    for batch in (1, 4):
+        found = _call(imported, x=np.zeros((batch, 3), np.float32))
+        assert found.tolist() == [7 if wanted == batch else batch, 3]
