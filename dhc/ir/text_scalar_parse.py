@@ -184,8 +184,7 @@ class ScalarParser:
         token, following = self.cursor.token, self.cursor.ahead().text
         if token.kind == "name" and following == "(":
             return self._call()
-        reduces = token.text in _REDUCE and token.text not in self.scope  # else a body follows
-        if token.kind == "name" and following == "{" and reduces:
+        if token.kind == "name" and following == "{" and token.text in _REDUCE:
             return self._reduce()
         name = self.cursor.name()
         value = self.scope.get(name)

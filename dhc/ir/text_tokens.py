@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, NoReturn, TypeVar
+from typing import Literal, NoReturn, TypeVar, get_args
 
 from dhc.errors import DhcError, Diagnostic, did_you_mean
+from dhc.ir.scalar import ReduceKind
 from dhc.ir.types import DType
 from dhc.source import SourceFile, Span
 
@@ -46,8 +47,12 @@ class Token:
 
 
 def quote_name(name: str) -> str:
-    """Returns a name as it stands in printed IR: in back quotes unless it is a plain word."""
-    if re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*", name, re.ASCII) and name not in RESERVED:
+    """Returns a name as it stands in printed IR: in back quotes unless it is a plain word.
+
+    A word of reductions would be one where a body follows: `if x < max {`.
+    """
+    plain = re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*", name, re.ASCII)
+    if plain and name not in RESERVED and name not in get_args(ReduceKind):
         return name
     escaped = json.dumps(name)[1:-1].replace("`", "\\u0060")
     return f"`{escaped}`"

@@ -211,6 +211,17 @@ def test_kernels_come_back(body: tuple[Statement, ...]) -> None:
     assert parse_kernel(print_kernel(kernel)) == kernel
 
 
+def test_variables_may_be_called_like_reductions() -> None:
+    """A body after one is none of a reduction, and a reduction over one is none of a body."""
+    largest, x = Var("max", F32), Var("x", F32)
+    whole = Reduce("max", (), largest)
+    assert parse_scalar(print_scalar(whole)) == whole
+    test = If(Compare("lt", x, largest), (), ())
+    kernel = Kernel("k", BUFFERS[:3], (Let(largest, x), Let(x, whole), test), (SIZE,), 2)
+    assert "if x < `max` {" in print_kernel(kernel)
+    assert parse_kernel(print_kernel(kernel)) == kernel
+
+
 READABLE = """\
 kernel scale<N>(out: f32[N, 8], x: f32[N, 8], w: f32[8] strides (2) shared) writes 1 {
   for parallel i0 < N {
