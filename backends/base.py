@@ -21,6 +21,7 @@ from dhc.passes.manager import (
     SourceRecord,
     SplitRecord,
     notify,
+    remaining,
     run_passes,
 )
 from dhc.passes.prepare import split_prepare
@@ -41,6 +42,7 @@ class Target:
             reference backend.
         memory: Bytes that intermediate results may take; 0 for as many as they need.
         options: Further settings that only this backend knows.
+        without: Names of optional passes that are left out, to see what they do.
     """
 
     backend: str
@@ -48,6 +50,7 @@ class Target:
     precision: str = "f32"
     options: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     memory: int = 0
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -215,10 +218,10 @@ class StagedBackend(ABC):
 
     def lower(self, graph: Graph, hooks: Sequence[Hook] = ()) -> Lowered:
         """Runs every stage that needs no device."""
-        legal = run_passes(graph, self.passes(), hooks)
+        legal = run_passes(graph, self._left(self.passes()), hooks)
         prepare, main = split_prepare(legal)
         notify(hooks, SplitRecord(legal, prepare, main))
-        fused = run_passes(main, self.fusion(), hooks)
+        fused = run_passes(main, self._left(self.fusion()), hooks)
         start = time.perf_counter()
         plan = self.plan(fused)
         planned = time.perf_counter()
@@ -230,10 +233,13 @@ class StagedBackend(ABC):
         log.debug("Its generated text has %d characters.", sum(map(len, source.files.values())))
         return Lowered(prepare, fused, plan, source)
 
+    def _left(self, passes: Sequence[Pass]) -> Sequence[Pass]:
+        return remaining(passes, self.target.without)
+
     def measure(self, graph: Graph) -> int:
         """Returns how many bytes the intermediate results of a graph need."""
-        _, main = split_prepare(run_passes(graph, self.passes()))
-        return self.plan(run_passes(main, self.fusion())).arena_bytes
+        _, main = split_prepare(run_passes(graph, self._left(self.passes())))
+        return self.plan(run_passes(main, self._left(self.fusion()))).arena_bytes
 
     def compile(self, graph: Graph, hooks: Sequence[Hook] = ()) -> Compiled:
         lowered = self.lower(graph, hooks)

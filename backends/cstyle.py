@@ -104,12 +104,12 @@ PLAIN = Dialect(
 
 def memory_type(dtype: DType) -> str:
     """Returns the C type of an element in memory; what C lacks are typedefs of the preamble."""
-    return "u8" if dtype is DType.BOOL else _TYPES[dtype]
+    return "u8" if dtype is DType.BOOL else _TYPES[dtype.stored]
 
 
 def unsupported(dtype: DType) -> bool:
     """Whether no C printer has this element type."""
-    return dtype not in _TYPES
+    return dtype.stored not in _TYPES
 
 
 def helper_text() -> str:

@@ -191,18 +191,24 @@ def _format(image: Array) -> Any:
 # ---- ONNX ------------------------------------------------------------------------------------
 
 
-def _onnxruntime(network: Network, image: Array, threads: int) -> Call:
+def session(file: Path, threads: int) -> Any:
+    """Returns a session of ONNX Runtime on the processor, with all its optimisations."""
     import onnxruntime  # type: ignore[import-untyped]
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    file = str(network.onnx_file)
-    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    options.log_severity_level = 3  # errors
+    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+
+
+def _onnxruntime(network: Network, image: Array, threads: int) -> Call:
+    assert network.onnx_file is not None
+    opened = session(network.onnx_file, threads)
 
     def call() -> Array:
-        (result,) = session.run(None, {"image": image})
+        (result,) = opened.run(None, {"image": image})
         return np.asarray(result)
 
     return call

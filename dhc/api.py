@@ -11,6 +11,7 @@ from dhc import frontend
 from dhc.backends.base import Target
 from dhc.driver import compile_graph
 from dhc.errors import DhcError, Diagnostic
+from dhc.ir.bindings import check_bindings
 from dhc.ir.graph import Array, Graph, Input
 from dhc.ir.size import symbols
 from dhc.ir.types import DType
@@ -200,14 +201,7 @@ def check_sizes(model: Model, shapes: Mapping[str, int]) -> None:
     Raises:
         DhcError: for the first of them.
     """
-    for name, size in shapes.items():
-        if name not in model.sizes:
-            known = ", ".join(sorted(model.sizes)) or "none"
-            text, hint = f"There is no size '{name}'.", f"its sizes: {known}"
-            raise DhcError(Diagnostic("unknown-name", text, hints=(hint,)))
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            text = f"The size '{name}' is a positive whole number, not {size!r}."
-            raise DhcError(Diagnostic("size", text))
+    check_bindings(shapes, model.sizes)
 
 
 def open_sizes(graph: Graph) -> frozenset[str]:

@@ -27,6 +27,7 @@ def entry_name(graph_text: str, target: Target, backend: Backend) -> str:
         target.precision,
         str(target.memory),
         repr(options),
+        repr(target.without),
         graph_text,
     )
     return hashlib.sha256("\0".join(parts).encode("utf-8")).hexdigest()

@@ -219,6 +219,11 @@ def run(
 def import_(
     file: Annotated[Path, typer.Argument(help="A model of ONNX.")],
     output: Annotated[Path, typer.Option("-o", help="The program; its weights lie beside it.")],
+    shape: Shapes = None,
+    value: Annotated[
+        list[str] | None,
+        typer.Option("--value", help="Give an input's value: rate=16000, axes=0,1. Repeat it."),
+    ] = None,
 ) -> None:
     """Turn a model of ONNX into a readable program and a safetensors file.
 
@@ -226,7 +231,7 @@ def import_(
     """
     from dhc.commands.exchange import import_model
 
-    _finish(import_model(file, output))
+    _finish(import_model(file, output, shape or [], value or []))
 
 
 @app.command()

@@ -12,20 +12,23 @@ import dhc.ops  # noqa: F401  (registers the operators)
 from dhc.backends.base import Backend, Compiled, Connecting, Exported, StagedBackend, Target
 from dhc.cached import entry_name, restore
 from dhc.errors import DhcError, Diagnostic
+from dhc.ir.counts import is_counted
 from dhc.ir.graph import Array, Graph, Input, topological
-from dhc.ir.size import Size
+from dhc.ir.size import Size, largest
+from dhc.ir.size import static as static_shape
 from dhc.ir.text import print_graph
 from dhc.ir.types import Tensor
 from dhc.ir.verify import verify_kernel
 from dhc.lower.planner import make_plan
 from dhc.lower.schedule import Loops
 from dhc.passes.bind_sizes import bind_sizes
+from dhc.passes.bound_counts import Bounded, bound_counts
 from dhc.passes.canonicalize import Canonicalize
 from dhc.passes.compose_affine import ComposeWarps
 from dhc.passes.fold_batchnorm import FoldBatchNorm
 from dhc.passes.join_scans import JoinScans
 from dhc.passes.legalise import Legalise
-from dhc.passes.manager import Hook, Pass, StartRecord, notify, run_passes
+from dhc.passes.manager import Hook, Pass, StartRecord, notify, remaining, run_passes
 from dhc.passes.narrow_products import RoundProducts, SplitProducts
 from dhc.passes.recompute import Recompute
 from dhc.passes.sink_scaling import SinkScaling
@@ -33,6 +36,7 @@ from dhc.runtime.cache import default_cache
 from dhc.runtime.comm.base import Exchange
 from dhc.runtime.parameters import check_values, initial_values
 from dhc.runtime.program import Content, Program, Specialised
+from dhc.runtime.trimmed import Trimmed
 from dhc.targets import make_backend
 from dhc.watch import wants_fresh, watchers
 
@@ -58,15 +62,34 @@ def passes_for(precision: str) -> tuple[Pass, ...]:
     return (*COMMON_PASSES, *PRECISION_PASSES.get(precision, ()))
 
 
-def _passes(target: Target, backend: Backend) -> tuple[Pass, ...]:
-    """All passes before the backend's own, also those that need to know the backend."""
+def passes_of(target: Target, backend: Backend, graph: Graph) -> tuple[Pass, ...]:
+    """Returns all passes before the backend's own, also those that need to know the backend.
+
+    Those that all share are for sizes that are known.
+
+    Raises:
+        DhcError: if memory is limited and the backend limits none.
+    """
+    if is_counted(graph) and not isinstance(backend, StagedBackend):
+        return tuple(PRECISION_PASSES.get(target.precision, ()))
     passes = passes_for(target.precision)
+    _check_without(target, passes, backend)
+    passes = remaining(passes, target.without)
     if not target.memory:
         return passes
     if not isinstance(backend, StagedBackend):
         text = f"The backend '{backend.name}' places no intermediate results, so it limits none."
         raise DhcError(Diagnostic("memory", text, hints=("leave the limit of memory out",)))
     return (*passes, Legalise(), Recompute(target.memory, backend.measure))
+
+
+def _check_without(target: Target, passes: Sequence[Pass], backend: Backend) -> None:
+    own = (*backend.passes(), *backend.fusion()) if isinstance(backend, StagedBackend) else ()
+    optional = dict.fromkeys(one.name for one in (*passes, *own) if one.optional)
+    if unknown := [name for name in target.without if name not in optional]:
+        text = f"'{target.backend}' has no pass '{unknown[0]}' that can be left out."
+        hint = f"there are {', '.join(optional)}"
+        raise DhcError(Diagnostic("unknown-pass", text, hints=(hint,)))
 
 
 def compile_graph(
@@ -102,7 +125,8 @@ def compile_graph(
     values = initial_values(params) if parameters is None else check_values(params, parameters)
 
     def build(bindings: Mapping[str, Size]) -> Specialised:
-        static = bind_sizes(bound, bindings)
+        bounded = with_room(bind_sizes(bound, bindings), backend)
+        static = bounded.graph
         check_extent(static)
         backend.check(static)
         watching = (*hooks, *watchers())
@@ -110,16 +134,29 @@ def compile_graph(
         compiled = None if hooks or wants_fresh() else _cached(static, chosen, backend)
         if compiled is None:
             make = _compile_foreign if foreign else _compile
-            compiled = make(static, backend, watching, _passes(chosen, backend))
+            compiled = make(static, backend, watching, passes_of(chosen, backend, static))
             _keep(static, chosen, backend, compiled)
         if exchange is not None and isinstance(compiled.executable, Connecting):
             compiled.executable.connect(exchange)
-        return Specialised(compiled.prepare, compiled.executable)
+        executable = compiled.executable
+        if bounded.shapes:
+            executable = Trimmed(executable, bounded.shapes, bounded.found)
+        return Specialised(compiled.prepare, executable)
 
     name = entry_name(print_graph(bound, origins=False), chosen, backend)
     updated = tuple(path for path, _ in bound.updates)
     content = Content(input_types(bound), lambda: bound, lambda: values, name, updated)
     return Program(content, chosen, build)
+
+
+def with_room(graph: Graph, backend: Backend) -> Bounded:
+    """Returns a graph as a backend takes it: the reference finds sizes, others have room.
+
+    Raises:
+        DhcError: if a layer cannot work so.
+    """
+    staged = isinstance(backend, StagedBackend)
+    return bound_counts(graph) if staged else Bounded(graph, {}, {})
 
 
 def export_graph(
@@ -144,6 +181,9 @@ def export_graph(
     chosen = target if isinstance(target, Target) else Target(target)
     backend = make_backend(chosen)
     static = bind_sizes(graph, dict(shapes))
+    if is_counted(static):
+        text = "A program that finds the sizes of its outputs cannot be written as a project."
+        raise DhcError(Diagnostic("found-size", text))
     check_extent(static)
     backend.check(static)
     values = check_values(static.params, parameters)
@@ -163,7 +203,11 @@ def check_extent(graph: Graph) -> None:
         DhcError: naming the first such layer.
     """
     for node in topological((*graph.inputs, *graph.roots)):
-        shape = node.type.static_shape
+        try:
+            shape = static_shape(tuple(map(largest, node.type.shape)))
+        except ValueError as error:
+            text = f"'{node.op.name}' makes {node.type}: {error}."
+            raise DhcError(Diagnostic("size", text, graph.origin(node).span)) from None
         if any(size < 0 for size in shape) or math.prod(shape) > MAX_ELEMENTS:
             text = f"'{node.op.name}' would make {node.type}, which cannot exist."
             raise DhcError(Diagnostic("size", text, graph.origin(node).span))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dhc.backends.base import Lowered, StagedBackend, Target
-from dhc.driver import passes_for
+from dhc.driver import passes_of, with_room
 from dhc.errors import DhcError, Diagnostic, did_you_mean
 from dhc.ir.graph import Graph
 from dhc.ir.text import print_graph, print_kernel
@@ -32,7 +32,8 @@ def explain(graph: Graph, target: Target, shapes: Mapping[str, int], stage: str)
         return print_graph(graph)
     events: list[Event] = []
     backend = make_backend(target)
-    optimised = run_passes(graph, passes_for(target.precision), [events.append])
+    graph = with_room(graph, backend).graph
+    optimised = run_passes(graph, passes_of(target, backend, graph), [events.append])
     texts: dict[str, str] = {}
     if isinstance(backend, StagedBackend):
         texts = _last_stages(backend.lower(optimised, [events.append]))

@@ -23,6 +23,7 @@ from dhc.backends.base import Target
 from dhc.errors import DhcError, Diagnostic
 from dhc.files import atomic_writer
 from dhc.ir.graph import Array, Graph
+from dhc.ir.types import as_bits
 from dhc.ir.verify import InternalError
 from dhc.runtime.memory import SLACK, Bytes, allocate
 from dhc.runtime.parameters import check_values
@@ -84,10 +85,15 @@ def write_artifact(path: str | Path, artifact: Artifact) -> None:
     with atomic_writer(Path(path)) as stream, zipfile.ZipFile(stream, "w") as archive:
         archive.writestr(_MANIFEST, json.dumps(manifest, indent=2))
         archive.writestr(_PROGRAM, text, zipfile.ZIP_DEFLATED)
-        archive.writestr(_WEIGHTS, save(dict(artifact.weights)))
-        archive.writestr(_CONSTANTS, save(dict(artifact.graph.constants)))
+        archive.writestr(_WEIGHTS, save(_bits(artifact.weights)))
+        archive.writestr(_CONSTANTS, save(_bits(artifact.graph.constants)))
         if artifact.image is not None:
             archive.writestr(_IMAGE, artifact.image.tobytes())
+
+
+def _bits(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Arrays of types that files have."""
+    return {name: as_bits(array) for name, array in arrays.items()}
 
 
 class ArtifactFile:

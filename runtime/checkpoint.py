@@ -18,6 +18,7 @@ import numpy as np
 from dhc.errors import DhcError, Diagnostic
 from dhc.files import atomic_writer
 from dhc.ir.graph import Array
+from dhc.ir.types import as_bits
 
 VERSION = 1
 FORMAT = f"dhc checkpoint {VERSION}"
@@ -102,7 +103,8 @@ def _parse(text: str) -> State | None:
 
 def _portable(array: Array) -> Array:
     """The same elements in the order of the file: little-endian, the last axis fastest."""
-    return np.asarray(array, array.dtype.newbyteorder("<"), order="C")
+    bits = as_bits(array)
+    return np.asarray(bits, bits.dtype.newbyteorder("<"), order="C")
 
 
 def _digest(arrays: Mapping[str, Array], state: str) -> str:

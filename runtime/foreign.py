@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 
-from dhc.ir.graph import Array, Graph, topological
+from dhc.ir.graph import Array, Constant, Graph, topological
 from dhc.ir.text import parse_graph
+from dhc.ir.types import from_bits
 from dhc.ir.verify import InternalError, verify_graph
 from dhc.ops.region import Region
 
@@ -19,7 +20,12 @@ def read_foreign(text: str, path: str | Path, constants: Mapping[str, Array]) ->
         DhcError: if the text is not that of a graph.
         InternalError: if the graph could not have come from a front end.
     """
-    graph = replace(parse_graph(text, str(path)), constants=constants)
+    graph = parse_graph(text, str(path))
+    known = dict(constants)
+    for node in topological(graph.roots):
+        if isinstance(node.op, Constant) and node.op.digest in known:
+            known[node.op.digest] = from_bits(constants[node.op.digest], node.type.dtype)
+    graph = replace(graph, constants=known)
     _check_operators(graph)
     verify_graph(graph)
     return graph

@@ -10,6 +10,7 @@ import numpy as np
 
 from dhc.errors import DhcError, Diagnostic, did_you_mean
 from dhc.ir.graph import Array, Initializer, Param
+from dhc.ir.types import from_bits
 from dhc.runtime.draws import Draws, orthogonal
 
 MAX_REPORTED = 20
@@ -72,6 +73,8 @@ def read_safetensors(path: str | Path) -> dict[str, Array]:
 def check_values(params: Iterable[Param], values: Mapping[str, Array]) -> dict[str, Array]:
     """Returns the values for exactly these parameters, converted to their element types.
 
+    Integers are the bits of narrow elements, as files have them.
+
     Raises:
         DhcError: naming every missing, unexpected and misshapen entry at once.
     """
@@ -90,8 +93,8 @@ def check_values(params: Iterable[Param], values: Mapping[str, Array]) -> dict[s
     if problems:
         raise DhcError(problems[:MAX_REPORTED])
     return {
-        path: np.ascontiguousarray(values[path], param.type.dtype.numpy)
-        for path, param in expected.items()
+        path: np.ascontiguousarray(from_bits(values[path], dtype), dtype.numpy)
+        for path, dtype in ((path, param.type.dtype) for path, param in expected.items())
     }
 
 
@@ -107,7 +110,7 @@ def misfit(param: Param, value: Array) -> list[Diagnostic]:
     if value.shape != shape:
         text = f"Parameter '{param.path}' has shape {list(shape)}, not {list(value.shape)}."
         return [Diagnostic("weights-shape", text)]
-    if not np.can_cast(value.dtype, wanted.numpy, "same_kind"):
+    if not np.can_cast(from_bits(value, wanted).dtype, wanted.numpy, "same_kind"):
         text = f"Parameter '{param.path}' has {wanted} elements, not {value.dtype}."
         return [Diagnostic("weights-type", text)]
     return []

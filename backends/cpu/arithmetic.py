@@ -182,11 +182,25 @@ class Arithmetic:
             return self._infix("udiv" if name == "floordiv" else "urem", left, right)
         return self._divide(name, left, right)
 
+    def fma(self, left: Value, right: Value, addend: Value) -> Value:
+        """Prints a product plus an addend, rounded once.
+
+        For f16 the product is exact in f64, and so is any sum near the middle of two f16 numbers.
+        """
+        values = self.together(left, right, addend)
+        if left.dtype is not DType.F16:
+            return self.intrinsic("fma", *values)
+        a, b, c = (self.cast(value, DType.F64, False) for value in values)
+        return self.cast(self._infix("fadd", self._infix("fmul", a, b), c), DType.F16, False)
+
     def _float(self, name: str, left: Value, right: Value) -> Value:
         if name in _FLOAT:
             return self._infix(_FLOAT[name], left, right)
         if name == "pow":
             return self.intrinsic("pow", left, right)
+        if left.dtype is DType.F16:  # as numpy computes it
+            wide = (self.cast(value, DType.F32, False) for value in (left, right))
+            return self.cast(self._float(name, *wide), DType.F16, False)
         rest = self._infix("frem", left, right)
         zero = self._number(0, left)
         some = self.compare("ne", rest, zero)
@@ -265,6 +279,8 @@ class Arithmetic:
             x = self._clamp(x, dtype)
         if kind == x.type:
             return Value(x.text, dtype, x.lanes)
+        if x.dtype is DType.F64 and dtype is DType.F16:
+            x = self._to_odd(x)
         text = self.function.let(f"{conversion(x.dtype, dtype)} {x.type} {x.text} to {kind}")
         return Value(text, dtype, x.lanes)
 
@@ -273,6 +289,22 @@ class Arithmetic:
         for name, bound in (("max", max(low, least)), ("min", min(high, most))):
             x = self._extreme(name, x, self._number(int(bound), x))
         return x
+
+    def _to_odd(self, x: Value) -> Value:
+        """Rounds f64 to f32 so that rounding again, to f16, gives the number nearest to x.
+
+        LLVM would call a function that is not everywhere. A number that is not exact becomes the
+        neighbour whose last bit is 1: it lies on the same side of any tie as x does (rounding to
+        odd; Boldo and Melquiond 2008).
+        """
+        near = self.cast(x, DType.F32, False)
+        back = self.cast(near, DType.F64, False)
+        beyond = self.compare("gt", self.unary("abs", back), self.unary("abs", x))
+        bits = self.bitcast(near, DType.I32)
+        lower = self._infix("sub", bits, self.cast(beyond, DType.I32, False))
+        odd = self._infix("or", lower, self._number(1, bits))
+        bits = self.select(self.compare("ne", back, x), odd, bits)
+        return self.bitcast(bits, DType.F32)
 
     def bitcast(self, x: Value, dtype: DType) -> Value:
         """Reads the same bits as another type."""

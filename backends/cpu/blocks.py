@@ -21,3 +21,19 @@ def unpack(packed: Array, filters: int) -> Array:
     """The inverse of `pack`."""
     split = np.moveaxis(packed, (-1, -2), (1, 2))
     return split.reshape(-1, *split.shape[2:])[:filters]
+
+
+def pack_matrix(matrix: Array, block: int) -> Array:
+    """Returns matrices [..., C, K] as [..., blocks, C, block], zeros after the last column."""
+    *batch, rows, columns = matrix.shape
+    blocks = -(-columns // block)
+    padded = np.zeros((*batch, rows, blocks * block), matrix.dtype)
+    padded[..., :columns] = matrix
+    split = padded.reshape(*batch, rows, blocks, block)
+    return np.ascontiguousarray(np.moveaxis(split, -2, -3))
+
+
+def unpack_matrix(packed: Array, columns: int) -> Array:
+    """The inverse of `pack_matrix`."""
+    *batch, blocks, rows, block = packed.shape
+    return np.moveaxis(packed, -3, -2).reshape(*batch, rows, blocks * block)[..., :columns]

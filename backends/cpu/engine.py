@@ -85,7 +85,8 @@ class LlvmEngine(StagedBackend):
 
         @functools.cache  # it is asked for whenever weights change
         def prepare() -> Graph:
-            import dhc.backends.cpu.packing  # noqa: F401  (registers the operators)
+            import dhc.backends.cpu.depthwise  # these register the operators
+            import dhc.backends.cpu.packing  # noqa: F401
             from dhc.ir.text import parse_graph
 
             return parse_graph(found.prepare)

@@ -16,6 +16,7 @@ from dhc.backends.cpu.jit import Code
 from dhc.backends.cpu.pool import Pool
 from dhc.errors import ArgumentError
 from dhc.ir.graph import Array
+from dhc.ir.types import Tensor, from_bits
 from dhc.lower.memory import ALIGNMENT
 from dhc.runtime.comm.base import Exchange
 from dhc.runtime.memory import SLACK, ArenaPool, Bytes, allocate
@@ -163,8 +164,8 @@ class _Form:
             expect_input(self.port.label, self.port.type, array)
         if _lies_as(array, self._strides) and not _ends_its_page(array):
             return array
-        memory = np.empty(array.nbytes + SLACK, np.uint8)[: array.nbytes].view(array.dtype)
-        placed = np.lib.stride_tricks.as_strided(memory, array.shape, self._strides)
+        memory = np.empty(array.nbytes + SLACK, np.uint8)[: array.nbytes]
+        placed = _placed(memory, self.port.type, self._strides)
         placed[...] = array
         return placed
 
@@ -195,8 +196,13 @@ def _write(memory: Bytes, port: Port, value: Array) -> None:
 
 def _view(memory: Bytes, port: Port) -> Array:
     """A weight as an array, wherever its strides say that it lies."""
-    dtype = port.type.dtype.numpy
-    whole = memory[: port.size * dtype.itemsize].view(dtype)
-    strides = [stride * dtype.itemsize for stride in port.strides]
-    shape = port.type.static_shape
-    return np.lib.stride_tricks.as_strided(whole[port.offset :], shape, strides)
+    size = port.type.dtype.bytes
+    part = memory[port.offset * size : port.size * size]
+    return _placed(part, port.type, [stride * size for stride in port.strides])
+
+
+def _placed(memory: Bytes, type: Tensor, strides: Sequence[int]) -> Array:
+    """Memory as an array; numpy takes bits apart, but not the elements of all narrow types."""
+    bits = memory.view(type.dtype.stored.numpy)
+    lying = np.lib.stride_tricks.as_strided(bits, type.static_shape, strides)
+    return from_bits(lying, type.dtype)

@@ -64,6 +64,7 @@ class KeepPacked(Pass):
     """Keeps weights, and what optimizers remember of them, in the form that convolutions read."""
 
     name: ClassVar[str] = "keep_packed"
+    optional: ClassVar[bool] = True
 
     def __call__(self, graph: Graph) -> Graph:
         families = [family for family in _families(graph) if family.block]

@@ -24,11 +24,12 @@ def print_kernel(kernel: Kernel, lanes: int) -> FunctionText:
     parameters += [("i64", size.name) for size in kernel.sizes]
     parameters += [("i64", "worker"), ("i64", "workers")]
     function = FunctionText(kernel.name, parameters)
+    kernel = expand_math_in_kernel(kernel)
     pointers = {buffer: f"%b{k}" for k, buffer in enumerate(kernel.buffers)}
     values = {size: Value(f"%{size.name}", DType.I64) for size in kernel.sizes}
     printer = KernelPrinter(function, lanes)
     printer.scalars.use(pointers)
-    printer.body(expand_math_in_kernel(kernel).body, Scope(values))
+    printer.body(kernel.body, Scope(values))
     return function
 
 

@@ -19,7 +19,7 @@ from dhc.backends.cpu.depthwise import (
     PackedDepthwiseTranspose,
     UnpackDepthwise,
 )
-from dhc.backends.cpu.packing import Pack, PackedConv, PackedDense
+from dhc.backends.cpu.packing import Pack, PackedConv, PackedDense, PackMatrix
 from dhc.backends.cpu.transposed import PackedConvTranspose, PackTransposed
 from dhc.backends.cpu.weight_grad import PackedWeightGrad, Unpack
 from dhc.ir.graph import Constant, Graph, Input, Node, Param, topological, users
@@ -30,8 +30,9 @@ from dhc.ops.collective import BucketPart
 from dhc.ops.conv import Conv
 from dhc.ops.conv_grad import ConvWeightGrad
 from dhc.ops.elementwise import Cast
+from dhc.ops.linear import Dense, MatMul
 from dhc.ops.region import Region
-from dhc.ops.shape import Concat, Copy
+from dhc.ops.shape import Concat, Copy, Permute, Reshape
 from dhc.ops.warp import AffineWarp
 from dhc.passes.manager import Pass
 
@@ -49,6 +50,7 @@ SCATTERED = (PackedConv, PackedConvTranspose, PackedDepthwise, PackedDepthwiseTr
 ANCHORS = (*WINDOWS, PackedDense)
 MAKES_WEIGHTS = (
     Pack,
+    PackMatrix,
     PackTransposed,
     PackDepthwise,
     PackDepthwiseTransposed,
@@ -58,6 +60,7 @@ MAKES_WEIGHTS = (
     PackedDepthwiseGrad,
     ConvWeightGrad,
 )
+MOVES_AXES = (Reshape, Permute, Pack, PackMatrix, PackedDense, MatMul, Dense)
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,7 @@ class CopyEdges(Pass):
     """Copies inputs that convolutions read, and outputs that they would have to write scattered."""
 
     name: ClassVar[str] = "copy_edges"
+    optional: ClassVar[bool] = True
 
     def __call__(self, graph: Graph) -> Graph:
         read = {source for node in topological(graph.roots) for source in _halo_sources(node)}
@@ -198,24 +202,48 @@ class Layout:
 def find_images(graph: Graph) -> frozenset[Node]:
     """The tensors with channels and spatial axes, [N, C, ...], but for weights and their gradients.
 
-    Those are tensors with as many axes as any that a convolution reads; others, such as sequences,
-    stay in row-major order. What is computed from weights element by element, such as their new
-    values, lies as they do.
+    Those are what convolutions read and write, and what is computed from them, or they from it,
+    along the same axes; others, such as sequences and matrices, stay in row-major order. What is
+    computed from weights element by element, such as their new values, lies as they do.
     """
     weights: set[Node] = set()
     for node in topological(graph.roots):
         if isinstance(node.op, (Param, Constant, BucketPart)) or _makes_weights(node, weights):
             weights.add(node)
     nodes = list(topological((*graph.inputs, *graph.roots)))
-    ranks = {rank for node in nodes for rank in _window_ranks(node)}
-    return frozenset(n for n in nodes if n.type.rank in ranks and n not in weights)
+    return frozenset(_reached(nodes) - weights)
 
 
-def _window_ranks(node: Node) -> Sequence[int]:
-    """How many axes the image has that a step reads windows of."""
+def _reached(nodes: Sequence[Node]) -> set[Node]:
+    """What has the axes of an image that a convolution reads, or of one that it writes."""
+    alike: dict[Node, list[Node]] = {node: [] for node in nodes}
+    for node in nodes:
+        for source in _with_same_axes(node):
+            alike[node].append(source)
+            alike[source].append(node)
+    found = {image for node in nodes for image in _images_of(node)}
+    waiting = list(found)
+    while waiting:
+        new = [node for node in alike[waiting.pop()] if node not in found]
+        found.update(new)
+        waiting.extend(new)
+    return found
+
+
+def _with_same_axes(node: Node) -> Sequence[Node]:
+    """The inputs of a step of which each axis is that axis of its result."""
+    inside = topological(node.op.body.roots) if isinstance(node.op, Region) else (node,)
+    moves = any(isinstance(part.op, MOVES_AXES) for part in inside)
+    return [] if moves else [each for each in node.inputs if each.type.rank == node.type.rank]
+
+
+def _images_of(node: Node) -> Sequence[Node]:
+    """What a step reads windows of, and what has as many axes as that."""
     found = anchor(node)
-    windows = found is not None and isinstance(found.op, WINDOWS)
-    return [found.inputs[0].type.rank] if windows and found is not None else []
+    if found is None or not isinstance(found.op, WINDOWS):
+        return []
+    rank = found.inputs[0].type.rank
+    return [each for each in (node, *node.inputs) if each.type.rank == rank]
 
 
 def _makes_weights(node: Node, weights: set[Node]) -> bool:

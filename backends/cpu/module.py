@@ -22,6 +22,7 @@ from dhc.backends.cpu.calling import (
 )
 from dhc.backends.cpu.features import Isa
 from dhc.backends.cpu.function import FunctionText
+from dhc.backends.cpu.half import half_definitions
 from dhc.backends.cpu.kernel_printer import print_kernel
 from dhc.ir.kernel import Kernel
 from dhc.lower.plan import Launch, Plan, Slot
@@ -108,9 +109,12 @@ def _joined(parts: Sequence[str]) -> str:
 
 def _function(step: Launch, isa: Isa) -> FunctionText:
     if isinstance(step.kernel, Kernel):
-        return print_kernel(step.kernel, isa.lanes)
-    assert isinstance(step.kernel, NativeKernel)
-    return step.kernel.function(isa)
+        function = print_kernel(step.kernel, isa.lanes)
+    else:
+        assert isinstance(step.kernel, NativeKernel)
+        function = step.kernel.function(isa)
+    function.definitions |= half_definitions(function.text(), isa)
+    return function
 
 
 PIECE = 100  # launches in one function: compilers take too long over functions of thousands

@@ -11,19 +11,31 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dhc.backends.cpu.blocks import pack, unpack
+import numpy as np
+
+from dhc.backends.cpu.blocks import pack, pack_matrix, unpack, unpack_matrix
 from dhc.backends.cpu.features import Isa
 from dhc.backends.cpu.transposed import PackTransposed, packable, packed_transpose
-from dhc.ir.graph import Graph, Node
+from dhc.ir.graph import Graph, Input, Node, topological
 from dhc.ir.rewrite import rebuild, transform
 from dhc.ir.scalar import Scalar, reduce_over
-from dhc.ir.types import Tensor
-from dhc.ops.base import Array, Index, Operand, Structured, axis_variable, op
+from dhc.ir.types import DType, Tensor
+from dhc.ops.base import (
+    Array,
+    Index,
+    Operand,
+    Structured,
+    axis_variable,
+    broadcast_shapes,
+    op,
+)
 from dhc.ops.conv import Conv, Pads, read_place
 from dhc.ops.conv_grad import ConvWeightGrad
 from dhc.ops.conv_transpose import ConvTranspose
-from dhc.ops.linear import Dense
+from dhc.ops.linear import Dense, MatMul
 from dhc.passes.manager import Pass
+
+FEW_ROWS = 4  # products with fewer rows take no longer than packing their matrix
 
 
 @op("cpu_pack")
@@ -79,33 +91,61 @@ class PackedConv(Structured):
         return Conv(self.stride, self.pads, self.dilation)
 
 
+@op("cpu_pack_matrix")
+class PackMatrix(Structured):
+    """Matrices [..., C, K] as [..., blocks, C, block], zeros after the last column."""
+
+    block: int
+
+    inlines_producers: ClassVar[bool] = True
+    inlines_movement: ClassVar[bool] = True
+
+    def infer(self, matrix: Tensor) -> Tensor:
+        *batch, rows, columns = matrix.static_shape
+        return matrix.with_shape((*batch, -(-columns // self.block), rows, self.block))
+
+    def element(self, out: Tensor, index: Index, *inputs: Operand, **unused: object) -> Scalar:
+        *batch, block, row, lane = index
+        return inputs[0].padded((*batch, row, block * self.block + lane))
+
+    def numpy(self, matrix: Array) -> Array:
+        return pack_matrix(matrix, self.block)
+
+
 @op("cpu_dense")
 class PackedDense(Structured):
-    """`dense` on packed weights; x is [N, C]."""
+    """`dense` or `matmul` on packed weights: x [..., M, C] times [..., blocks, C, block].
+
+    Leading axes broadcast. Packed weights of a dense layer have none.
+    """
 
     units: int
 
     def infer(self, x: Tensor, packed: Tensor, *bias: Tensor) -> Tensor:
-        return x.with_shape((x.shape[0], self.units))
+        batch = broadcast_shapes(self.name, [x.shape[:-2], packed.shape[:-3]])
+        return x.with_shape((*batch, x.shape[-2], self.units))
 
     def element(self, out: Tensor, index: Index, x: Operand, *rest: Operand) -> Scalar:
         packed, bias = rest[0], rest[1:]
-        n, k = index
+        *batch, _, k = index
         c = axis_variable("c", packed.type.shape[-2])
         block = packed.type.shape[-1]
         assert isinstance(block, int)
-        total = reduce_over("sum", (c,), x[(n, c)] * packed[(k // block, c, k % block)])
+        weight = packed.broadcast((*batch, k // block, c, k % block))
+        total = reduce_over("sum", (c,), x.broadcast((*index[:-1], c)) * weight)
         return total + bias[0][(k,)] if bias else total
 
     def numpy(self, x: Array, packed: Array, *bias: Array) -> Array:
-        return Dense().numpy(x, unpack(packed, self.units), *bias)
+        product: Array = np.matmul(x, unpack_matrix(packed, self.units))
+        return product + bias[0] if bias else product
 
 
 @dataclass(frozen=True)
 class PackWeights(Pass):
-    """Replaces convolutions without groups and dense layers by their packed forms."""
+    """Replaces convolutions without groups and products of matrices by their packed forms."""
 
     name: ClassVar[str] = "pack_weights"
+    optional: ClassVar[bool] = True
     isa: Isa
 
     def __call__(self, graph: Graph) -> Graph:
@@ -130,12 +170,25 @@ class PackWeights(Pass):
 
                 x, upstream = new.inputs
                 return packed_weight_grad(grad, x, upstream, self.isa)
-            case Dense() if new.type.rank == 2:
+            case Dense() if new.type.rank >= 2:
                 x, weight, *bias = new.inputs
-                rows, units = new.type.static_shape
-                block = self.isa.lanes * vectors_per_block(self.isa, units, rows)
+                *rows, units = new.type.static_shape
+                block = self.isa.lanes * vectors_per_block(self.isa, units, math.prod(rows))
                 return PackedDense(units)(x, Pack(block)(weight), *bias)
+            case MatMul() if self._is_worth_packing(new):
+                x, matrix = new.inputs
+                height, columns = new.type.static_shape[-2:]
+                block = self.isa.lanes * vectors_per_block(self.isa, columns, height)
+                return PackedDense(columns)(x, PackMatrix(block)(matrix))
         return packed_depthwise(new, self.isa) or new
+
+    def _is_worth_packing(self, product: Node) -> bool:
+        """Whether the lanes of vectors have work, and a computed matrix serves several rows."""
+        rows, columns = product.type.static_shape[-2:]
+        matrix = product.inputs[1]
+        prepared = not any(isinstance(node.op, Input) for node in topological([matrix]))
+        wide = product.type.dtype is DType.F32 and 2 * columns >= self.isa.lanes
+        return wide and (prepared or rows >= FEW_ROWS)
 
     def _transposed(self, conv: ConvTranspose, node: Node) -> Node:
         x, weight, *bias = node.inputs

@@ -189,7 +189,9 @@ class _Planner:
         if owner in self._zeroed or not any(geometry.halo):
             return
         self._zeroed.add(owner)
-        kernel = HaloKernel("", geometry.shape, geometry.halo, geometry.strides)
+        kernel = HaloKernel(
+            "", geometry.shape, geometry.halo, geometry.strides, node.type.dtype.bytes
+        )
         self._launch(kernel, "halo", (self._slots[owner].name,), node)
 
     # ---- concatenation --------------------------------------------------------------------------

@@ -141,8 +141,7 @@ class ScalarPrinter(Arithmetic):
                 parts = [self.value(e, scope) for e in (condition, then, otherwise)]
                 return self.select(*parts)
             case Fma(left, right, addend):
-                factors = self.together(*(self.value(e, scope) for e in (left, right, addend)))
-                return self.intrinsic("fma", *factors)
+                return self.fma(*(self.value(e, scope) for e in (left, right, addend)))
             case Cast(operand, dtype, saturate):
                 return self.cast(self.value(operand, scope), dtype, saturate)
             case Bitcast(operand, dtype):

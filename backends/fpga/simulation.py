@@ -14,6 +14,7 @@ from dhc.backends.fpga.files import HEADER
 from dhc.backends.grid import as_slot, weight_of
 from dhc.backends.native import load_library
 from dhc.ir.graph import Array
+from dhc.ir.types import as_bits, from_bits
 
 
 class SimulationExecutable:
@@ -47,7 +48,7 @@ class SimulationExecutable:
             for slot in port.slots:
                 if slot.role == "weight" and slot.label == label:
                     part = self._weights[port.name][first : first + slot.size]
-                    return part.reshape(slot.type.static_shape)
+                    return from_bits(part, slot.type.dtype).reshape(slot.type.static_shape)
                 first += slot.size
         raise KeyError(label)
 
@@ -71,5 +72,6 @@ def packed(port: Port, weights: Mapping[str, Array]) -> Array:
     """Returns the data of a port with weights: all its slots, one after another."""
     labels = list(weights)
     parts = [as_slot(slot, np.asarray(weights[weight_of(slot, labels)])) for slot in port.slots]
-    joined: Array = np.concatenate([part.reshape(-1) for part in parts])
+    bits = [as_bits(part.reshape(-1)) for part in parts]
+    joined: Array = np.concatenate(bits)
     return joined

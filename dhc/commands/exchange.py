@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dhc.api import Model
-from dhc.commands.entries import Request, build_entry, open_entry
+from dhc.commands.entries import Request, build_entry, open_entry, parse_shapes
 from dhc.decompile import Decompiled, decompile
 from dhc.errors import DhcError, Diagnostic
 from dhc.files import atomic_writer
 from dhc.ir.graph import Array, Constant, Graph, Input, Literal_, Node, Param, topological
+from dhc.ir.types import as_bits
+from dhc.onnx.file import open_model
 from dhc.onnx.models import model_of, save
-from dhc.onnx.read import load
+from dhc.onnx.read import read
+from dhc.ops.foreign import ELEMENTS
 from dhc.training.predict import trained_model
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, TypeProto
 
 
 @dataclass(frozen=True)
@@ -36,14 +44,24 @@ class ExportOptions:
     opset: int
 
 
-def import_model(file: Path, output: Path) -> int:
-    """Writes a program and its weights for a model of ONNX."""
+def import_model(
+    file: Path, output: Path, shapes: Sequence[str] = (), given: Sequence[str] = ()
+) -> int:
+    """Writes a program and its weights for a model of ONNX.
+
+    Args:
+        file: The model.
+        output: The program.
+        shapes: Sizes that the model leaves open, such as `batch=1`.
+        given: Values of inputs, such as `rate=16000`; the program has these inputs no more.
+    """
     if file.suffix.lower() != ".onnx":
         text = f"'{file}' is no .onnx file; other formats cannot be imported yet."
         raise DhcError(Diagnostic("not-yet", text))
     if output.suffix != ".dhm":
         raise DhcError(Diagnostic("output", f"A program is a .dhm file, not '{output}'."))
-    imported = load(file)
+    opened = open_model(file)
+    imported = read(opened, file, _given(opened, given), parse_shapes(shapes))
     model = model_of(imported)
     weights = output.with_suffix(".safetensors")
     remarks = f"From '{file.name}'. Its weights are in '{weights.name}'."
@@ -53,9 +71,37 @@ def import_model(file: Path, output: Path) -> int:
     _write(output, made.text.encode())
     print(f"{output}: {_summary(imported.graph, made)}")
     print(f"{weights}: {len(values)} tensors, {_megabytes(values)}")
-    shown = " ".join(f"{name}.npy" for name in _labels(imported.graph))
-    print(f"run it: dhc run {output} {imported.graph.name} {shown} --weights {weights}")
+    shown = " ".join(f"{name}.npy" for name in made.inputs)
+    print(f"run it: dhc run {output} {made.name} {shown} --weights {weights}")
     return 0
+
+
+def _given(model: ModelProto, texts: Sequence[str]) -> dict[str, Array]:
+    """Values of inputs as tensors of their types: one number, or several with commas between."""
+    ports = {each.name: each.type.tensor_type for each in model.graph.input}
+    found: dict[str, Array] = {}
+    for text in texts:
+        name, equals, said = text.rpartition("=")
+        if not equals or name not in ports:
+            problem = f"'{text}' gives no input a value; the inputs are {', '.join(ports)}."
+            raise DhcError(Diagnostic("value", problem, hints=("write it as in rate=16000",)))
+        found[name] = _tensor(text, said, ports[name])
+    return found
+
+
+def _tensor(text: str, said: str, type: TypeProto.Tensor) -> Array:
+    """Numbers as a tensor of a type; the only one is of rank 0 where the type is."""
+    dtype = ELEMENTS.get(type.elem_type)
+    try:
+        numbers = np.array([float(part) for part in said.split(",")])
+    except ValueError:
+        numbers = np.array([np.nan])
+    with np.errstate(invalid="ignore"):  # it is refused below
+        fitting = numbers.astype(dtype.numpy if dtype else np.float64)
+    if dtype is None or not (np.array_equal(fitting, numbers) or dtype.is_float):
+        raise DhcError(Diagnostic("value", f"'{text}' gives no numbers of the input's type."))
+    alone = type.HasField("shape") and not type.shape.dim and numbers.size == 1
+    return np.asarray(fitting.reshape(() if alone else -1))
 
 
 def _values(made: Decompiled, model: Model, graph: Graph) -> dict[str, Array]:
@@ -77,7 +123,7 @@ def _value(node: Node, model: Model, graph: Graph) -> Array:
 def _safetensors(values: dict[str, Array]) -> bytes:
     from safetensors.numpy import save as serialized
 
-    rows = {path: np.ascontiguousarray(a).reshape(a.shape) for path, a in values.items()}
+    rows = {path: as_bits(np.ascontiguousarray(a)).reshape(a.shape) for path, a in values.items()}
     return bytes(serialized(rows))
 
 
@@ -100,10 +146,6 @@ def _summary(graph: Graph, made: Decompiled) -> str:
 
 def _megabytes(values: dict[str, Array]) -> str:
     return f"{sum(array.nbytes for array in values.values()) / 1e6:.1f} MB"
-
-
-def _labels(graph: Graph) -> list[str]:
-    return [node.op.label for node in graph.inputs if isinstance(node.op, Input)]
 
 
 def export_model(request: Request, options: ExportOptions) -> int:

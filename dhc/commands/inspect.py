@@ -23,6 +23,7 @@ from dhc.frontend import ast, format_text
 from dhc.frontend.parse import parse
 from dhc.frontend.render import render_configured
 from dhc.passes.bind_sizes import bind_sizes
+from dhc.passes.bound_counts import with_most
 from dhc.source import Span, read_source
 from dhc.summary import Summary, summarise
 
@@ -87,7 +88,7 @@ def summarise_entry(request: Request, shapes: Sequence[str], json: bool) -> int:
     _, model = open_entry(request)
     sizes = parse_shapes(shapes)
     require_sizes(model, sizes)
-    summary = summarise(bind_sizes(model.graph, dict(sizes)))
+    summary = summarise(with_most(bind_sizes(model.graph, dict(sizes))))
     if json:
         print_json(_summary_json(summary))
     else:

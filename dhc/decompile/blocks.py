@@ -11,7 +11,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from dhc.decompile.parameters import Parameters, leaves, shaped
-from dhc.decompile.statements import Call, Spelled, Statement, Term, Value, stages
+from dhc.decompile.statements import Call, Loop, Spelled, Statement, Term, Value, stages
 
 LONGEST = 64  # statements of a block
 MOST_BLOCKS = 24
@@ -156,11 +156,15 @@ class Folding:
 
 def _key(statement: Statement) -> Hashable:
     """What stretches of a repetition have in common, place by place."""
-    calls = tuple(
-        (c.callee, len(c.paths), tuple(map(_kind, c.others)), shaped(c.attributes))
-        for c in statement.calls
-    )
+    calls = tuple(map(_of_stage, statement.calls))
     return len(statement.targets), tuple(map(_kind, statement.sources)), calls
+
+
+def _of_stage(call: Call) -> Hashable:
+    if isinstance(call, Loop):
+        return id(call)  # no loop is like another
+    others = tuple(map(_kind, call.others))
+    return call.callee, len(call.paths), others, shaped(call.attributes)
 
 
 def _kind(term: Term) -> Hashable:

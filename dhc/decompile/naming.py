@@ -38,6 +38,10 @@ class ValueNames:
     def __getitem__(self, number: int) -> str:
         return self._given[number]
 
+    def has(self, number: int) -> bool:
+        """Whether a value has a name."""
+        return number in self._given
+
     def keep(self, number: int, name: str) -> None:
         """Gives a value exactly this name, as the inputs of models have one."""
         self._taken.add(name)
@@ -56,8 +60,8 @@ class ValueNames:
 
 
 def name_of(statement: Statement) -> str:
-    """Returns what the value of a statement might be called."""
-    for call in statement.calls:
+    """Returns what the value of a statement might be called; several are called like their call."""
+    for call in statement.calls if len(statement.targets) == 1 else statement.calls[-1:]:
         if call.pin:
             return _identifier(call.pin)
     for hint in reversed(statement.hints):

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from dhc.decompile.arrange import Arrangement
 from dhc.decompile.blocks import Folding
 from dhc.decompile.modules import module_of
 from dhc.decompile.naming import pin_of
-from dhc.decompile.statements import Arrangement, Call, Statement
+from dhc.decompile.statements import Call, Loop, Statement, Term, called_in
 from dhc.decompile.text import block_text, model_text
 from dhc.errors import DhcError, Diagnostic
 from dhc.frontend import format_text, load_text
 from dhc.frontend.axes import axis_letters
 from dhc.frontend.registry import known_names, known_words
 from dhc.frontend.tree import RESERVED
-from dhc.ir.graph import Constant, Graph, Literal_, Node, Param, input_label
-from dhc.ir.size import symbols
+from dhc.ir.counts import found_by
+from dhc.ir.graph import Constant, Graph, Literal_, Node, Param, input_label, topological
+from dhc.ir.rewrite import specialise
+from dhc.ir.size import count_size, symbols
 from dhc.ops.base import Operator
+from dhc.passes.canonicalize import Canonicalize
 
 STARTS = frozenset(("carry", "input", "let", "output", "share", "yield"))  # words of statements
 
@@ -29,10 +33,14 @@ class Decompiled:
     Attributes:
         text: The program.
         leaves: For the path of each of its parameters the node of the graph that it stands for.
+        name: What it calls the model; words of the language get something behind them.
+        inputs: What it calls the inputs of the graph, in their order, likewise.
     """
 
     text: str
     leaves: Mapping[str, Node]
+    name: str
+    inputs: tuple[str, ...]
 
 
 def decompile(graph: Graph, remarks: str = "") -> Decompiled:
@@ -46,9 +54,14 @@ def decompile(graph: Graph, remarks: str = "") -> Decompiled:
         DhcError: if something in it has no words in the language.
     """
     arrangement = Arrangement(graph)
-    outputs = [(label, arrangement.numbers[node]) for label, node in graph.outputs]
-    pins: set[str] = set()
-    statements = [_with_pins(each, pins) for each in arrangement.statements]
+    called = frozenset(called_in(arrangement.statements))
+    inputs = [_speakable(input_label(node), "in", called) for node in graph.inputs]
+    labels = [_speakable(label, "out") for label, _ in graph.outputs]
+    outputs = [
+        (label, arrangement.numbers[node])
+        for label, (_, node) in zip(labels, graph.outputs, strict=True)
+    ]
+    statements = [*map(_Pins().statement, arrangement.statements)]
     folding = Folding(statements, frozenset(number for _, number in outputs))
     folding.run()
     types = {number: node.type for node, number in arrangement.numbers.items()}
@@ -56,42 +69,95 @@ def decompile(graph: Graph, remarks: str = "") -> Decompiled:
     taken |= {name for node in graph.inputs for size in node.type.shape for name in symbols(size)}
     taken |= {block.name for block in folding.blocks}
     parts = [block_text(block, types, frozenset(taken)) for block in folding.blocks]
-    inputs = [(input_label(n), n.type, arrangement.numbers[n]) for n in graph.inputs]
-    parts.append(model_text(graph.name, inputs, outputs, folding.statements, frozenset(taken)))
+    ports = [
+        (name, n.type, arrangement.numbers[n]) for name, n in zip(inputs, graph.inputs, strict=True)
+    ]
+    name = _speakable(graph.name, "model", frozenset(block.name for block in folding.blocks))
+    parts.append(model_text(name, ports, outputs, folding.statements, frozenset(taken)))
     head = "".join(f"# {line}".rstrip() + "\n" for line in remarks.splitlines())
     text = format_text("dhm 1\n" + head + "\n" + "\n".join(parts))
-    return Decompiled(text, _matched(load_text(text).model(graph.name).graph, graph, text))
+    built = load_text(text).model(name).graph
+    return Decompiled(text, _checked(built, graph, (inputs, labels), text), name, tuple(inputs))
 
 
-def _with_pins(statement: Statement, taken: set[str]) -> Statement:
+def _speakable(name: str, kind: str, taken: frozenset[str] = frozenset()) -> str:
+    """A name that means nothing else in the language or in the program."""
+    return f"{name}_{kind}" if name in RESERVED or name in taken else name
+
+
+class _Pins:
     """Pins the paths of weights that have good names, each once."""
 
-    def pinned(call: Call, hint: str) -> Call:
-        others = tuple(pinned(o, hint) if isinstance(o, Call) else o for o in call.others)
-        wanted = (call.pin or pin_of(call.paths, hint), module_of(hint) if call.paths else "")
-        pin = next((each for each in wanted if each not in taken), "")
-        taken.add(pin)
-        return replace(call, others=others, pin=pin)
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
 
-    hints = statement.hints
-    calls = tuple(pinned(c, h) for c, h in zip(statement.calls, hints, strict=True))
-    sources = tuple(pinned(s, hints[0]) if isinstance(s, Call) else s for s in statement.sources)
-    return replace(statement, calls=calls, sources=sources)
+    def statement(self, each: Statement) -> Statement:
+        calls = tuple(self._call(c, h) for c, h in zip(each.calls, each.hints, strict=True))
+        sources = tuple(self._term(source, each.hints[0]) for source in each.sources)
+        return replace(each, calls=calls, sources=sources)
+
+    def _term(self, term: Term, hint: str) -> Term:
+        return self._call(term, hint) if isinstance(term, Call) else term
+
+    def _call(self, call: Call, hint: str) -> Call:
+        others = tuple(self._term(each, hint) for each in call.others)
+        wanted = (call.pin or pin_of(call.paths, hint), module_of(hint) if call.paths else "")
+        pin = next((each for each in wanted if each not in self._taken), "")
+        self._taken.add(pin)
+        said = tuple(
+            (name, self._call(value, hint) if isinstance(value, Call) else value)
+            for name, value in call.attributes
+        )
+        made = replace(call, others=others, pin=pin, attributes=said)
+        return self._loop(made, hint) if isinstance(made, Loop) else made
+
+    def _loop(self, loop: Loop, hint: str) -> Loop:
+        return replace(
+            loop,
+            elements=tuple((number, self._term(x, hint)) for number, x in loop.elements),
+            carried=tuple(
+                (number, self._term(start, hint), self._term(following, hint))
+                for number, start, following in loop.carried
+            ),
+            body=tuple(map(self.statement, loop.body)),
+            yields=tuple(self._term(each, hint) for each in loop.yields),
+        )
 
 
 # ---- the check -------------------------------------------------------------------------------
 
 
-def _matched(built: Graph, wanted: Graph, text: str) -> dict[str, Node]:
+def _checked(
+    built: Graph, wanted: Graph, called: tuple[Sequence[str], Sequence[str]], text: str
+) -> dict[str, Node]:
+    """The same as `_matched` for the graphs or, where layers are made of more, their first form."""
+    try:
+        return _matched(built, wanted, called, text)
+    except DhcError:
+        canonical = Canonicalize()
+        return _matched(canonical(built), canonical(wanted), called, text)
+
+
+def _matched(
+    built: Graph, wanted: Graph, called: tuple[Sequence[str], Sequence[str]], text: str
+) -> dict[str, Node]:
     """The nodes that the parameters of a built graph stand for.
 
     Raises:
         DhcError: if the graphs differ.
     """
+    built = _with_counts_of(built, wanted, called[1])
     found: dict[str, Node] = {}
     seen: dict[Node, Node] = {}
-    pairs = [*zip(built.inputs, wanted.inputs, strict=True)]
-    pairs += zip((n for _, n in built.outputs), (n for _, n in wanted.outputs), strict=True)
+    inputs, outputs = called
+    for name, ours, theirs in zip(inputs, built.inputs, wanted.inputs, strict=True):
+        if input_label(ours) != name or ours.type != theirs.type:
+            raise _different(ours, theirs, text)
+        seen[ours] = theirs
+    if {name for name, _ in built.outputs} != set(outputs):
+        raise _different(built.roots[0], wanted.roots[0], text)
+    roots = _in_order(built, outputs)
+    pairs = [*zip(roots, wanted.roots, strict=True)]
     while pairs:
         ours, theirs = pairs.pop()
         if seen.get(ours) is theirs:
@@ -105,6 +171,26 @@ def _matched(built: Graph, wanted: Graph, text: str) -> dict[str, Node]:
             continue
         raise _different(ours, theirs, text)
     return found
+
+
+def _in_order(graph: Graph, outputs: Sequence[str]) -> list[Node]:
+    """The outputs as they are called for: statements may give them in another order."""
+    named = dict(graph.outputs)
+    return [named[name] for name in outputs]
+
+
+def _with_counts_of(built: Graph, wanted: Graph, outputs: Sequence[str]) -> Graph:
+    """The graph with the sizes that it finds called as in the other one."""
+    if {name for name, _ in built.outputs} != set(outputs):
+        return built
+    ours, theirs = (
+        [each for node in topological(roots) for each in found_by(node.op)]
+        for roots in (_in_order(built, outputs), wanted.roots)
+    )
+    if not theirs or len(ours) != len(theirs):
+        return built
+    pairs = zip(ours, theirs, strict=True)
+    return specialise(built, {a.name: count_size(b.name, b.most) for a, b in pairs})
 
 
 def _equal(ours: Node, theirs: Node) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from dhc.decompile.blocks import Block
 from dhc.decompile.naming import ValueNames, name_of
-from dhc.decompile.statements import INFIX, Call, Spelled, Statement, Term, Value
-from dhc.errors import DhcError, Diagnostic
+from dhc.decompile.statements import INFIX, Call, Loop, Spelled, Statement, Term, Value
 from dhc.frontend.registry import primitive
 from dhc.frontend.signature import signature_of
 from dhc.ir.size import Expr
@@ -57,25 +57,40 @@ def model_text(
     """Returns the definition of a model."""
     names = ValueNames(taken)
     lines = []
-    called = {call.callee for each in statements for call in each.calls}
     for label, type, number in inputs:
-        if label in called:
-            text = f"The input '{label}' has the name of an operator that the model uses."
-            raise DhcError(Diagnostic("not-yet", text, hints=("rename the input",)))
         names.keep(number, label)
         shape = ", ".join(map(str, type.shape))
         lines.append(f"input {label}: {type.dtype.value}[{shape}]")
-    read = [number for each in statements for number in each.reads]
-    places = [number for _, number in outputs]
-    once = {n: label for label, n in outputs if n not in read and places.count(n) == 1}
-    made = {n for each in statements for n in each.targets if len(each.targets) == 1}
-    direct = {n: label for n, label in once.items() if n in made}
+    direct = _direct(outputs, statements)
+    for label, number in outputs:
+        if number not in direct and not names.has(number):
+            names.give(number, label)
     lines += _body(statements, names, direct)
     for label, number in outputs:
         if number not in direct:
-            lines.append(f"output {label} = {names[number]}")
+            given = names[number]
+            lines.append(f"output {given}" if given == label else f"output {label} = {given}")
     body = "\n".join(f"    {line}" for line in lines)
     return f"model {name}() {{\n{body}\n}}\n"
+
+
+def _direct(outputs: Sequence[tuple[str, int]], statements: Sequence[Statement]) -> dict[int, str]:
+    """Outputs that are written where they are made: as many as come in their order."""
+    read = {number for each in statements for number in each.reads}
+    places = [number for _, number in outputs]
+    made = {
+        each.targets[0]: place
+        for place, each in enumerate(statements)
+        if len(each.targets) == 1 and not isinstance(each.calls[-1], Loop)
+    }
+    found: dict[int, str] = {}
+    last = -1
+    for label, number in outputs:
+        place = made.get(number, -1)
+        if place <= last or number in read or places.count(number) > 1:
+            break
+        found[number], last = label, place
+    return found
 
 
 def _body(
@@ -86,6 +101,10 @@ def _body(
     read = {number for each in statements for number in each.reads}
     heads = {call.pin.split(".")[0] for each in statements for call in each.calls}
     for statement in statements:
+        if isinstance(statement.calls[-1], Loop):
+            lines += _loop(statement, statement.calls[-1], names)
+            lines += [f"output {names[n]}" for n in statement.targets if n in outputs]
+            continue
         parts = _flow(statement, names)
         only = statement.targets[0] if len(statement.targets) == 1 else None
         if only is not None and only in outputs and only not in read:
@@ -101,6 +120,30 @@ def _body(
         lines.append(_line(f"{', '.join(targets)} = ", parts))
         lines += [f"output {names[n]}" for n in statement.targets if n in outputs]
     return lines
+
+
+def _loop(statement: Statement, loop: Loop, names: ValueNames) -> list[str]:
+    """A loop over time, with its body."""
+    sequences = [_term(each, names) for _, each in loop.elements]
+    starts = [_term(start, names) for _, start, _ in loop.carried]
+    elements = [names.give(number, "step") for number, _ in loop.elements]
+    states = [names.give(number, "kept") for number, *_ in loop.carried]
+    inside = _body(loop.body, names, {})
+    inside += [
+        f"carry {state} = {_term(following, names)}"
+        for state, (_, _, following) in zip(states, loop.carried, strict=True)
+    ]
+    made = [_term(each, names) for each in loop.yields]
+    label = {0: ""} if len(made) == 1 else {k: f"made{k + 1} = " for k in range(len(made))}
+    inside += [f"yield {label[k]}{each}" for k, each in enumerate(made)]
+    stem = name_of(statement)
+    targets = ", ".join(names.give(number, stem) for number in statement.targets)
+    said = ", ".join(f"{name}={spelled(value)}" for name, value in loop.attributes)
+    over = sequences[0] if len(sequences) == 1 else f"({', '.join(sequences)})"
+    bound = ", ".join(f"{state} = {start}" for state, start in zip(states, starts, strict=True))
+    head = f"{targets} = scan({said}) {', '.join(elements)} in {over}"
+    head += f" with {bound} {{" if bound else " {"
+    return [head, *(f"    {line}" for text in inside for line in text.split("\n")), "}"]
 
 
 def _flow(statement: Statement, names: ValueNames) -> list[str]:
@@ -136,10 +179,15 @@ def _call(call: Call, names: ValueNames) -> str:
         attributes = []
     elif attributes and not call.others and attributes[0][0] == _needed_first(call.callee):
         given.append(spelled(attributes.pop(0)[1]))
-    given += [f"{name}={spelled(value)}" for name, value in attributes]
+    given += [f"{name}={_said(value, names)}" for name, value in attributes]
     if call.pin:
         given.append(f'name="{call.pin}"')
     return f"{call.callee}({', '.join(given)})"
+
+
+def _said(value: object, names: ValueNames) -> str:
+    """An argument, which may be a tensor."""
+    return _term(value, names) if isinstance(value, Value | Call) else spelled(value)
 
 
 def _needed_first(callee: str) -> str:
@@ -169,6 +217,10 @@ def spelled(value: object) -> str:
             return value.value
         case Expr():
             return str(value)
+        case float() if not math.isfinite(value):
+            return (
+                "nan()" if math.isnan(value) else "infinity()" if value > 0 else "minus_infinity()"
+            )
         case float():
             whole = value.is_integer() and 0 < abs(value) < 1e6
             return str(int(value)) if whole else repr(value)

@@ -129,6 +129,7 @@ class Binding(Node):
 
 @dataclass(frozen=True, slots=True)
 class Scan(Node):
+    arguments: tuple[Argument, ...]
     names: tuple[Identifier, ...]
     sequence: Expression
     bindings: tuple[Binding, ...]

@@ -14,6 +14,7 @@ from dhc.frontend.shapes import InputTypes
 from dhc.frontend.values import DefinitionValue, Given
 from dhc.ir.graph import Graph, Input, Node, Origin
 from dhc.ir.size import collecting, simplify
+from dhc.ops.anchor import anchored
 from dhc.ops.random import counters_of
 from dhc.source import Span
 
@@ -66,7 +67,8 @@ class ModelBuilder(Executor):
     ) -> Graph:
         """The graph of what was built; counters of random draws become inputs of their own."""
         counters = counters_of(node for _, node in outputs)
-        return Graph(name, (*inputs, *counters), outputs, origins=dict(self.state.origins))
+        made = Graph(name, (*inputs, *counters), outputs, origins=dict(self.state.origins))
+        return anchored(made)
 
     def _run(self, definition: ast.Definition) -> None:
         try:

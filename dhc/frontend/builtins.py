@@ -120,5 +120,9 @@ _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "reverse": _reverse,
     "fill": _fill,
     "zeros": _zeros,
+    "infinity": lambda: math.inf,
+    "minus_infinity": lambda: -math.inf,
+    "nan": lambda: math.nan,
 }
+NOT_FINITE = frozenset(("infinity", "minus_infinity", "nan"))  # said, while no other result may be
 BUILTINS = {name: Builtin(name, function) for name, function in _FUNCTIONS.items()}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dhc.errors import DhcError
 from dhc.frontend import ast
 from dhc.frontend.arithmetic import combine, compare, is_number
-from dhc.frontend.builtins import BUILTINS, BuiltinError, BuiltinLimitError
+from dhc.frontend.builtins import BUILTINS, NOT_FINITE, BuiltinError, BuiltinLimitError
 from dhc.frontend.fail import error, guess, listing, reported, unknown_name
 from dhc.frontend.limits import ITEMS_IN_A_STEP, Budget, check_items, check_number
 from dhc.frontend.registry import known_names, known_words, primitive
@@ -272,7 +272,8 @@ class Evaluator:
         except (OverflowError, ValueError):
             raise error("limit", "This is not a finite number.", node.span) from None
         if isinstance(result, int | float):
-            return check_number(result, node.span)
+            said = callee.name in NOT_FINITE
+            return result if said else check_number(result, node.span)
         return self._made(result, node.span)
 
     def _call_function(

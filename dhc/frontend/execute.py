@@ -9,16 +9,19 @@ from dhc.errors import DhcError, Diagnostic, Related
 from dhc.frontend import ast
 from dhc.frontend.apply import Applier
 from dhc.frontend.arithmetic import is_number
+from dhc.frontend.binding import bind_attributes, convert_argument
 from dhc.frontend.fail import error
 from dhc.frontend.frame import Frame
 from dhc.frontend.limits import check_count
 from dhc.frontend.naming import join
-from dhc.frontend.scan import element_type, time_at, time_axis, time_first
+from dhc.frontend.scan import ScanOptions, element_type, said_of_scan, time_at, time_first
 from dhc.frontend.scope import Scope
+from dhc.frontend.signature import attributes_signature
 from dhc.frontend.values import (
     Broken,
     Bundle,
     DefinitionValue,
+    Given,
     Instance,
     Primitive,
     Value,
@@ -27,6 +30,7 @@ from dhc.frontend.values import (
 )
 from dhc.ir.graph import Node, Origin, literal
 from dhc.ir.types import DType, Tensor
+from dhc.ops.base import TypeRuleError
 from dhc.ops.closure import close, placeholder
 from dhc.ops.movement import Expand
 from dhc.ops.scan import Scan
@@ -234,7 +238,8 @@ class Executor(Applier):
 
     def _scan(self, node: ast.Scan, scope: Scope) -> Value:
         sequences = self._sequences(node, scope)
-        axis = time_axis(sequences[0].type)
+        options = self._scan_options(node, scope, sequences[0])
+        axis = options.axis
         steps = [element_type(each.type, axis) for each in sequences]
         elements = [placeholder(n.text, t) for n, t in zip(node.names, steps, strict=True)]
         starts = [self._start(binding, scope, steps[0]) for binding in node.bindings]
@@ -246,27 +251,52 @@ class Executor(Applier):
         following = tuple(
             self._next_value(b, c, frame) for b, c in zip(node.bindings, carried, strict=True)
         )
-        yielded = tuple((n, v) for n, v in frame.outputs.items() if isinstance(v, Node))
-        if not yielded:
+        yielded = {n: v for n, v in frame.outputs.items() if isinstance(v, Node)}
+        if not yielded and not (options.last and carried):
             raise error(
                 "no-output", "This scan yields nothing.", node.span, "here", "write yield x"
             )
         length = sequences[0].type.shape[axis]
-        closure = close("scan", (*elements, *carried), (*following, *yielded))
-        loop = Scan(closure.body, len(sequences), len(carried), length)
+        closure = close((*elements, *carried), (*following, *yielded.values()))
+        loop = Scan(closure.body, len(sequences), len(carried), length, reverse=options.reverse)
         inputs = (*(time_first(each, axis) for each in sequences), *starts, *closure.captures)
-        results = tuple(
+        results = [
             time_at(replace(loop, output=len(carried) + i)(*inputs), axis)
             for i in range(len(yielded))
-        )
+        ]
+        names = [*yielded]
+        if options.last:
+            results += [replace(loop, output=i, last=True)(*inputs) for i in range(len(carried))]
+            names += [binding.name.text for binding in node.bindings]
         for result in results:
             self.state.record(result, Origin(node.span, self.frame.place.path_of("scan")))
-        return Bundle(results, tuple(n for n, _ in yielded)) if len(results) > 1 else results[0]
+        return Bundle(tuple(results), tuple(names)) if len(results) > 1 else results[0]
+
+    def _scan_options(self, node: ast.Scan, scope: Scope, first: Node) -> ScanOptions:
+        """What stands in parentheses behind the word."""
+        given = [
+            Given(
+                each.name.text if each.name else None, self.evaluate(each.value, scope), each.span
+            )
+            for each in node.arguments
+        ]
+        signature = attributes_signature(said_of_scan)
+        axis = self.axis_resolver([first])
+        said = {
+            name: convert_argument("scan", parameter, value, axis)
+            for name, value in bind_attributes("scan", signature, given, node.span).items()
+            if (parameter := signature.attribute(name)) is not None
+        }
+        try:
+            return ScanOptions.of(first.type, **said)  # type: ignore[arg-type]
+        except TypeRuleError as problem:
+            raise error("arguments", problem.message, node.span) from None
 
     def _sequences(self, node: ast.Scan, scope: Scope) -> list[Node]:
         value = self.evaluate(node.sequence, scope)
         items = value.values if isinstance(value, Bundle) else (value,)
-        nodes = [item for item in items if isinstance(item, Node) and item.type.rank >= 2]
+        least = 1 if node.arguments else 2
+        nodes = [item for item in items if isinstance(item, Node) and item.type.rank >= least]
         if len(nodes) != len(items) or len(nodes) != len(node.names):
             message = f"A scan over {len(node.names)} needs as many sequences [N, T, ...]."
             raise error("type", message, node.sequence.span, describe(value))
@@ -299,7 +329,7 @@ class Executor(Applier):
         finally:
             self.frame = outer
 
-    def _next_value(self, binding: ast.Binding, start: Node, frame: Frame) -> tuple[str, Node]:
+    def _next_value(self, binding: ast.Binding, start: Node, frame: Frame) -> Node:
         value = frame.carried.get(binding.name.text)
         if not isinstance(value, Node):
             message = f"'{binding.name.text}' has a start value, but the scan never carries it on."
@@ -308,7 +338,7 @@ class Executor(Applier):
         if value.type != start.type:
             message = f"'{binding.name.text}' starts as {start.type} and goes on as {value.type}."
             raise error("shape-mismatch", message, binding.span)
-        return binding.name.text, value
+        return value
 
 
 def shared_instance(value: Value, path: str, span: Span) -> Instance:

@@ -291,6 +291,8 @@ class Resolver:
         self._report(error("unknown-name", message, value.span, "here", hint))
 
     def _scan(self, node: ast.Scan) -> None:
+        for argument in node.arguments:
+            self._expression(argument.value)
         self._expression(node.sequence)
         for binding in node.bindings:
             self._expression(binding.value)

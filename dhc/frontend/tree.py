@@ -217,10 +217,11 @@ class TreeBuilder:
         return ast.OneOf(span, arguments or (), body)
 
     def _scan(self, span: Span, parts: list[Any]) -> ast.Scan:
-        tokens = [part for part in parts if isinstance(part, Token)]
+        arguments, *parts = parts
+        names = tuple(self._declared(part) for part in parts if isinstance(part, Token))
         nodes: list[Any] = [part for part in parts if isinstance(part, ast.Node)]
         sequence, *bindings, body = nodes
-        return ast.Scan(span, tuple(map(self._declared, tokens)), sequence, tuple(bindings), body)
+        return ast.Scan(span, arguments or (), names, sequence, tuple(bindings), body)
 
     def _binding(self, span: Span, parts: list[Any]) -> ast.Binding:
         return ast.Binding(span, self._declared(parts[0]), parts[1])

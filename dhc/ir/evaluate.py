@@ -26,7 +26,7 @@ from dhc.ir.scalar import (
     Var,
     children,
 )
-from dhc.ir.types import DType
+from dhc.ir.types import DType, dtype_of
 
 Array = NDArray[np.generic]
 Doubles = NDArray[np.float64]
@@ -119,10 +119,11 @@ class _Evaluator:
         at = (self._with(reduce, point) for point in points)
         if reduce.kind.startswith("arg"):
             return _first_extreme([inner.value(reduce.body) for inner in at], reduce.kind)
-        total = np.asarray(reduce_identity(reduce.kind, reduce.dtype), reduce.dtype.numpy)
+        wide = total_type(reduce.kind, reduce.dtype).numpy
+        total = np.asarray(reduce_identity(reduce.kind, reduce.dtype), wide)
         for inner in at:
             total = inner.fold(reduce, total)
-        return total.astype(reduce.dtype.numpy)
+        return convert(total, reduce.dtype)
 
     def fold(self, reduce: Reduce, total: Array) -> Array:
         """Adds one turn of a reduction to what the turns before have given."""
@@ -160,8 +161,8 @@ def apply(expression: Scalar, operands: Sequence[Array]) -> Array:
             return fused(*operands)
         case Cast(_, dtype, saturate):
             return convert(operands[0], dtype, saturate)
-        case Bitcast(operand, dtype):
-            return _same_bits(np.asarray(operands[0]), operand.dtype, dtype)
+        case Bitcast(_, dtype):
+            return np.asarray(operands[0]).view(dtype.numpy)
     raise TypeError(f"cannot evaluate {type(expression).__name__}")
 
 
@@ -193,39 +194,42 @@ def reduce_identity(kind: str, dtype: DType) -> float | int | bool:
     return int(info.min if lowest else info.max)
 
 
+def total_type(kind: str, dtype: DType) -> DType:
+    """Returns in what a reduction adds or multiplies: numbers of half precision as f32.
+
+    Ones would add up to 2048 at most, if every sum were rounded.
+    """
+    return DType.F32 if dtype is DType.F16 and kind in ("sum", "prod") else dtype
+
+
 def convert(array: Array, dtype: DType, saturate: bool = False) -> Array:
     """Converts as `Cast` does: truncation toward zero; `saturate` clamps to the range first."""
     array = np.asarray(array)
+    source = dtype_of(array)
+    if source.is_narrow or dtype.is_narrow:
+        return _convert_narrow(array, source, dtype, saturate)
     with np.errstate(all="ignore"):
-        if dtype is DType.BF16:
-            return _to_bfloat(array.astype(np.float32))
         if saturate and dtype.is_integer:
             return _saturated(array, dtype)
         return array.astype(dtype.numpy)
 
 
+def _convert_narrow(array: Array, source: DType, dtype: DType, saturate: bool) -> Array:
+    from dhc.ir.narrow import conversion
+
+    value, expression = conversion(source, dtype, saturate)
+    found = evaluate(expression, {value: array.view(source.stored.numpy)})
+    return found.view(dtype.numpy)
+
+
 def _saturated(array: Array, dtype: DType) -> Array:
     low, high = type_range(dtype)
-    array = np.nan_to_num(array) if array.dtype.kind == "f" else array
+    if array.dtype.kind == "f":
+        array = np.nan_to_num(array, posinf=math.inf, neginf=-math.inf)
     above, below = np.greater_equal(array, high), np.less_equal(array, low)
     inside = np.where(above | below, 0, array).astype(dtype.numpy)
     limits = np.array([low, high], dtype.numpy)
     return np.where(above, limits[1], np.where(below, limits[0], inside))
-
-
-def _to_bfloat(array: Array) -> Array:
-    """Rounds f32 values to the nearest bf16, half to even, and keeps them as f32."""
-    bits = array.view(np.uint32)
-    nearest = (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000
-    return np.where(np.isfinite(array), nearest.view(np.float32), array)
-
-
-def _same_bits(array: Array, source: DType, target: DType) -> Array:
-    if source is DType.BF16:
-        array = (array.view(np.uint32) >> 16).astype(np.uint16)
-    if target is DType.BF16:
-        return (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
-    return array.view(target.numpy)
 
 
 def fused(left: Array, right: Array, addend: Array) -> Array:

@@ -23,9 +23,15 @@ Array = NDArray[np.generic]
 
 @dataclass(frozen=True)
 class Op:
-    """An operator with its attributes. `dhc.ops.base` has the classes that contributors extend."""
+    """An operator with its attributes. `dhc.ops.base` has the classes that contributors extend.
+
+    Attributes:
+        name: What it is called.
+        finds: Whether it finds the counts that it says: see `dhc.ir.counts`.
+    """
 
     name: ClassVar[str] = ""
+    finds: ClassVar[bool] = False
 
     def infer(self, *inputs: Any, **unused: Any) -> Tensor:
         """Returns the type of the result; overridden with one `Tensor` for each input.
@@ -144,7 +150,7 @@ class Literal_(Op):  # noqa: N801
 
 def literal(value: float | int | bool, dtype: DType) -> Node:
     """Returns a tensor of rank 0 that holds one number."""
-    return Literal_(value, dtype)()
+    return Literal_(float(value) if dtype.is_float else value, dtype)()
 
 
 # ---- graphs ----------------------------------------------------------------------------------

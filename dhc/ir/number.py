@@ -15,7 +15,7 @@ def canonical(value: Number, dtype: DType) -> Number:
     """Returns the one Python number that stands for a constant of a type.
 
     Integers must fit their type. A float becomes the shortest decimal that rounds to the same value
-    in its type; there is one NaN.
+    in its type, or of a narrow one the number itself; there is one NaN.
 
     Raises:
         TypeError: if an integer type cannot hold the number.
@@ -26,20 +26,25 @@ def canonical(value: Number, dtype: DType) -> Number:
         if not math.isfinite(value) or value != wrap(int(value), dtype):
             raise TypeError(f"the constant {value} does not fit the type {dtype}")
         return int(value)
-    if not math.isfinite(value):
-        return math.nan if math.isnan(value) else float(value)
-    return float(value) if dtype is DType.F64 else float(str(rounded(value, dtype)))
+    if dtype.is_narrow:
+        value = float(rounded(value, dtype))
+    if math.isnan(value):
+        return math.nan
+    if dtype.is_narrow or dtype is DType.F64 or math.isinf(value):
+        return float(value)
+    return float(str(rounded(value, dtype)))
 
 
 def rounded(value: Number, dtype: DType) -> np.floating:
-    """Returns a number rounded to a float type, half to even; bf16 values as f32."""
+    """Returns a number rounded to a float type, half to even; narrow ones as f32."""
     with np.errstate(over="ignore"):
-        nearest: np.floating = dtype.numpy.type(value)
-    if dtype is DType.BF16 and np.isfinite(nearest):
-        bits = int(nearest.view(np.uint32))
-        bits += 0x7FFF + (bits >> 16 & 1)
-        nearest = np.uint32(bits & 0xFFFF0000).view(np.float32)
-    return nearest
+        if not dtype.is_narrow:
+            nearest: np.floating = dtype.numpy.type(value)
+            return nearest
+    from dhc.ir.evaluate import convert
+
+    narrow = convert(np.asarray(value, np.float64), dtype)
+    return np.float32(convert(narrow, DType.F32))
 
 
 def wrap(value: int, dtype: DType) -> int:

@@ -3,7 +3,7 @@
 A size expression is a polynomial with integer coefficients whose atoms are symbols and floor
 divisions by a constant. It is kept in a canonical form, so that most expressions that are always
 equal compare equal, and an expression that has become constant is a plain `int`. A symbol stands
-for a positive number.
+for a positive number. A *count* is a number, perhaps 0, that a node finds when the program runs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,29 @@ class FloorDiv:
         return f"{text} // {self.divisor}" if text.isidentifier() else f"({text}) // {self.divisor}"
 
 
-Atom = Symbol | FloorDiv
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many entries a node finds when the program runs: from 0 to `most`."""
+
+    name: str
+    most: Size
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Least:
+    """The atom `min(value, most)`."""
+
+    value: Expr
+    most: int
+
+    def __str__(self) -> str:
+        return f"min({self.value}, {self.most})"
+
+
+Atom = Symbol | FloorDiv | Count | Least
 Monomial = tuple[Atom, ...]  # a product, sorted by text; () is the constant 1
 
 
@@ -96,6 +118,40 @@ def symbol(name: str) -> Expr:
     return Expr((((Symbol(name),), 1),))
 
 
+def count_size(name: str, most: Size) -> Expr:
+    """Returns the size that is the count `name`, which is at most `most`."""
+    return Expr((((Count(name, most),), 1),))
+
+
+def least(value: Size, most: int) -> Size:
+    """Returns `min(value, most)` of a size, which is no less than 0."""
+    if isinstance(value, int):
+        return min(value, most)
+    if most <= 0 or _reaches(value, most):
+        return most
+    if len(value.terms) == 1 and value.terms[0][1] == 1 and len(value.terms[0][0]) == 1:
+        (atom,) = value.terms[0][0]
+        if isinstance(atom, Least):
+            return least(atom.value, min(atom.most, most))
+        if isinstance(atom, Count) and isinstance(atom.most, int) and atom.most <= most:
+            return value
+    return Expr((((Least(value, most),), 1),))
+
+
+def _reaches(value: Expr, number: int) -> bool:
+    """Whether a sum of what is never below 0 has a constant of this size."""
+    terms = dict(value.terms)
+    rising = all(times > 0 and FloorDiv not in map(type, atoms) for atoms, times in value.terms)
+    return rising and terms.get((), 0) >= number
+
+
+def limit_of(value: Size, whole: Size) -> int:
+    """Returns the number for which a size is the least of it and another; 0 if there is none."""
+    atoms = [] if isinstance(value, int) else [a for terms, _ in value.terms for a in terms]
+    limits = [atom.most for atom in atoms if isinstance(atom, Least)]
+    return next((limit for limit in limits if value == least(whole, limit)), 0)
+
+
 def ceil_divide(value: Size, divisor: int) -> Size:
     """Returns `ceil(value / divisor)`."""
     return (value + (divisor - 1)) // divisor
@@ -121,8 +177,78 @@ def symbols(value: Size) -> frozenset[str]:
     found: set[str] = set()
     for monomial, _ in value.terms:
         for atom in monomial:
-            found |= {atom.name} if isinstance(atom, Symbol) else symbols(atom.value)
+            match atom:
+                case Symbol(name):
+                    found.add(name)
+                case Count(_, most):
+                    found |= symbols(most)
+                case _:
+                    found |= symbols(atom.value)
     return frozenset(found)
+
+
+def counts(value: Size) -> frozenset[Count]:
+    """Returns all counts in a size."""
+    if isinstance(value, int):
+        return frozenset()
+    found: set[Count] = set()
+    for monomial, _ in value.terms:
+        for atom in monomial:
+            if isinstance(atom, Count):
+                found.add(atom)
+            elif not isinstance(atom, Symbol):
+                found |= counts(atom.value)
+    return frozenset(found)
+
+
+def largest(value: Size) -> Size:
+    """Returns a size with every count as large as it can be.
+
+    Raises:
+        ValueError: if the size does not grow with its counts, or may be below 0.
+    """
+    if not counts(value):
+        return value
+    rest, above = _excesses(value)
+    most = _largest_sum(rest)
+    for times, size, limit in above:
+        top = largest(size)
+        most = most + times * (top - least(top, limit))
+    return most
+
+
+def _largest_sum(value: Size) -> Size:
+    found = counts(value)
+    lowest = substitute(value, {each.name: 0 for each in found})
+    if not _grows(value) or (isinstance(lowest, int) and lowest < 0):
+        raise ValueError(f"size {value} is no number of entries that is bounded")
+    return substitute(value, {each.name: largest(each.most) for each in found})
+
+
+def _excesses(value: Size) -> tuple[Size, list[tuple[int, Size, int]]]:
+    """Takes parts `times * (size - min(size, limit))`, which grow with the size, from a size."""
+    above: list[tuple[int, Size, int]] = []
+    terms = () if isinstance(value, int) else value.terms
+    for monomial, coefficient in terms:
+        if coefficient < 0 and len(monomial) == 1 and isinstance(monomial[0], Least):
+            part = monomial[0]
+            above.append((-coefficient, part.value, part.most))
+            value = value + (least(part.value, part.most) - part.value) * -coefficient
+    return value, above
+
+
+def _grows(value: Size) -> bool:
+    """Whether a size never becomes smaller when its counts become larger."""
+    if isinstance(value, int):
+        return True
+    return all(
+        not counts(Expr(((monomial, 1),))) or (coefficient > 0 and all(map(_atom_grows, monomial)))
+        for monomial, coefficient in value.terms
+    )
+
+
+def _atom_grows(atom: Atom) -> bool:
+    return isinstance(atom, Symbol | Count) or _grows(atom.value)
 
 
 def static(shape: Shape) -> tuple[int, ...]:
@@ -168,12 +294,13 @@ def collecting() -> Iterator[Constraints]:
 def unify(left: Size, right: Size) -> Size | None:
     """Returns the common size, or None where the two can never be equal.
 
-    An equality that depends on symbols is handed to the collector in force and assumed.
+    An equality that depends on symbols is handed to the collector in force and assumed; one that
+    depends on what the program finds is none.
     """
     if left == right:
         return left
     difference = left - right
-    if isinstance(difference, int) or _never_zero(difference):
+    if isinstance(difference, int) or counts(difference) or _never_zero(difference):
         return None
     collector = _collector.get()
     if collector is not None:
@@ -285,8 +412,13 @@ def _merge_nested(value: Expr, divisor: int) -> Size | None:
 
 
 def _substitute_atom(atom: Atom, bindings: Mapping[str, Size]) -> Size:
-    if isinstance(atom, Symbol):
-        return bindings.get(atom.name, Expr((((atom,), 1),)))
+    match atom:
+        case Symbol(name):
+            return bindings.get(name, Expr((((atom,), 1),)))
+        case Count(name, most):
+            return bindings.get(name, count_size(name, substitute(most, bindings)))
+        case Least(value, limit):
+            return least(substitute(value, bindings), limit)
     return substitute(atom.value, bindings) // atom.divisor
 
 
@@ -300,7 +432,7 @@ def _never_zero(value: Expr) -> bool:
     constant = sum(n for monomial, n in value.terms if not monomial)
     if constant % math.gcd(*coefficients) != 0:
         return True
-    if any(isinstance(atom, FloorDiv) for monomial, _ in value.terms for atom in monomial):
+    if any(not isinstance(atom, Symbol) for monomial, _ in value.terms for atom in monomial):
         return False
     sign = 1 if coefficients[0] > 0 else -1
     one_sided = all(n * sign > 0 for n in coefficients)

@@ -20,7 +20,7 @@ from dhc.ir.graph import Graph, Op
 from dhc.ir.interning import value_key
 from dhc.ir.number import type_range
 from dhc.ir.scalar import Scalar
-from dhc.ir.size import Expr, FloorDiv, Size, Symbol, symbol
+from dhc.ir.size import Atom, Count, Expr, Least, Size, Symbol, count_size, least, symbol
 from dhc.ir.text_scalar import print_scalar
 from dhc.ir.text_scalar_parse import ScalarParser
 from dhc.ir.text_tokens import DTYPES, Cursor, Token, quote_name
@@ -86,7 +86,7 @@ def size_text(size: Size) -> str:
     return " + ".join(terms).replace("+ -", "- ")
 
 
-def _term_text(monomial: tuple[Symbol | FloorDiv, ...], coefficient: int) -> str:
+def _term_text(monomial: tuple[Atom, ...], coefficient: int) -> str:
     if coefficient == 1 and len(monomial) == 1:
         return _atom_text(monomial[0], alone=True)
     factors = [_atom_text(atom) for atom in monomial]
@@ -95,9 +95,14 @@ def _term_text(monomial: tuple[Symbol | FloorDiv, ...], coefficient: int) -> str
     return " * ".join(factors if coefficient == 1 and factors else [str(coefficient), *factors])
 
 
-def _atom_text(atom: Symbol | FloorDiv, alone: bool = False) -> str:
-    if isinstance(atom, Symbol):
-        return quote_name(atom.name)
+def _atom_text(atom: Atom, alone: bool = False) -> str:
+    match atom:
+        case Symbol(name):
+            return quote_name(name)
+        case Count(name, most):
+            return f"count({quote_name(name)}, {size_text(most)})"
+        case Least(value, limit):
+            return f"min({size_text(value)}, {limit})"
     inner = size_text(atom.value)
     text = f"{inner if inner.lstrip('-').isidentifier() else f'({inner})'} // {atom.divisor}"
     return text if alone else f"({text})"
@@ -240,6 +245,8 @@ class ValueParser:
             inner = self.size()
             self.cursor.expect(")")
             return inner
+        if self.cursor.token.kind == "name" and self.cursor.ahead().text == "(":
+            return self._function()
         if self.cursor.token.kind == "name":
             return symbol(self.cursor.name())
         if self.cursor.token.text == "-" and self.cursor.ahead().kind != "number":
@@ -247,6 +254,17 @@ class ValueParser:
             with self.cursor.nested():
                 return -self._factor()
         return self._limited(self.cursor.integer())
+
+    def _function(self) -> Size:
+        """Reads `count(name, most)`, which a node finds, or `min(size, number)`."""
+        kind = self.cursor.choice({"count": True, "min": False}, "function of sizes")
+        self.cursor.expect("(")
+        name = self.cursor.name() if kind else ""
+        value = 0 if kind else self.size()
+        self.cursor.expect(",")
+        found = count_size(name, self.size()) if kind else least(value, self.cursor.integer())
+        self.cursor.expect(")")
+        return found
 
     def _limited(self, size: Size) -> Size:
         too_large = isinstance(size, int) and abs(size) > LIMIT

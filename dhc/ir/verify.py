@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 
+from dhc.ir.counts import count_problems
 from dhc.ir.graph import Constant, Graph, Input, Node, Param, topological
 from dhc.ir.interning import value_key
 from dhc.ir.kernel import Kernel
@@ -27,7 +28,7 @@ def verify_graph(graph: Graph) -> None:
     Raises:
         InternalError: with all that is wrong.
     """
-    problems = [*_interface_problems(graph), *_leaf_problems(graph)]
+    problems = [*_interface_problems(graph), *_leaf_problems(graph), *count_problems(graph)]
     for node in topological((*graph.inputs, *graph.roots)):
         problems.extend(f"{_place(graph, node)}: {text}" for text in _node_problems(node))
     _report(f"graph '{graph.name}'", problems)

@@ -42,8 +42,8 @@ def type_problem(part: Scalar) -> str | None:
             types = {left.dtype, right.dtype, addend.dtype}
             if len(types) > 1 or not left.dtype.is_float:
                 return "'fma' needs three floats of one type."
-        case Cast(_, type, True) if not type.is_integer:
-            return f"'saturate' needs an integer type, not {type}."
+        case Cast(_, type, True) if not (type.is_integer or type.is_narrow):
+            return f"'saturate' needs an integer or a narrow type, not {type}."
         case Bitcast(operand, type):
             if DType.BOOL in (operand.dtype, type) or operand.dtype.bits != type.bits:
                 return f"'bitcast' of {operand.dtype} to {type}."

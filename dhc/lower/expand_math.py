@@ -6,7 +6,7 @@ exact value for exp, log, sin, cos and pow, and within 4 for tanh and erf; sin a
 1e5, beyond which neighbouring f32 numbers are a good part of a turn apart. The polynomials rely on
 IEEE arithmetic: a printer must not let its target reassociate, or assume that NaN cannot occur.
 
-f16 and bf16 values are computed in f32; f64 functions stay as they are.
+f16 values are computed in f32; f64 functions stay as they are.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from dhc.lower.polynomials import (
 )
 from dhc.lower.power import power
 from dhc.lower.share import Names, share
+from dhc.lower.stored import in_stored_types
 
 _FUNCTIONS: Mapping[str, Callable[[Scalar], Scalar]] = {
     "exp": exponential,
@@ -38,7 +39,7 @@ _FUNCTIONS: Mapping[str, Callable[[Scalar], Scalar]] = {
     "sin": sine,
     "cos": cosine,
 }
-_EXPANDED = (DType.F32, DType.F16, DType.BF16)
+_EXPANDED = (DType.F32, DType.F16)
 
 
 def expand_math(expression: Scalar) -> Scalar:
@@ -71,7 +72,11 @@ def _in_f32(build: Callable[..., Scalar], *operands: Scalar) -> Scalar:
 
 
 def expand_math_in_kernel(kernel: Kernel) -> Kernel:
-    """Expands every expression of a kernel; what an expansion uses twice is computed once."""
+    """Expands every expression of a kernel; what an expansion uses twice is computed once.
+
+    What printers get has no narrow types either.
+    """
+    kernel = in_stored_types(kernel)
     names = Names.avoiding(_variable_names(kernel))
     return replace(kernel, body=_expand_body(kernel.body, names))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dhc.ir.evaluate import reduce_identity
+from dhc.ir.evaluate import reduce_identity, total_type
 from dhc.ir.graph import Literal_, Node
 from dhc.ir.kernel import Assign, Declare, For, If, Kernel, Statement, Store
 from dhc.ir.replace import map_children
@@ -18,6 +18,7 @@ from dhc.ir.scalar import (
     Reduce,
     Scalar,
     Var,
+    cast,
     children,
     index,
     lift,
@@ -27,6 +28,7 @@ from dhc.ir.scalar import (
 from dhc.ir.simplify import interval
 from dhc.ir.size import symbols
 from dhc.ir.types import DType, Tensor
+from dhc.lower.parts import in_parts
 from dhc.lower.schedule import Schedule
 from dhc.lower.share import Names, share
 from dhc.ops.base import Index, Operand, Operator, Structured, axis_variable, size_scalar
@@ -156,14 +158,19 @@ def _materialise(
     value: Scalar, finish: Callable[[Scalar], tuple[Statement, ...]], names: Names
 ) -> tuple[Statement, ...]:
     body: list[Statement] = []
+    lets, result = share(_without_reductions(value, body, names), names)
+    return (*body, *lets, *finish(result))
+
+
+def _without_reductions(value: Scalar, body: list[Statement], names: Names) -> Scalar:
+    """Appends the loops of all reductions; returns the value that reads their results."""
     done: dict[Scalar, Scalar] = {}
     for part in _walk_outside_reductions(value):
         if isinstance(part, Reduce):
             done[part] = _accumulate(part, body, names)
         else:
             done[part] = map_children(part, done) if children(part) else part
-    lets, result = share(done[value], names)
-    return (*body, *lets, *finish(result))
+    return done[value]
 
 
 def _walk_outside_reductions(value: Scalar) -> list[Scalar]:
@@ -186,15 +193,19 @@ def _walk_outside_reductions(value: Scalar) -> list[Scalar]:
 
 
 def _accumulate(reduce: Reduce, body: list[Statement], names: Names) -> Scalar:
-    """Appends the loops of a reduction; returns the variable that holds its result."""
+    """Appends the loops of a reduction; returns its result, from the variable that holds it."""
     if reduce.kind.startswith("arg"):
         return _accumulate_position(reduce, body, names)
-    total = names.fresh("acc", reduce.dtype)
-    start = lift(reduce_identity(reduce.kind, reduce.dtype), reduce.dtype)
+    wide = total_type(reduce.kind, reduce.dtype)
+    parts = in_parts(reduce) if wide is reduce.dtype else reduce  # a part would be rounded
+    if parts is not reduce:
+        return _without_reductions(parts, body, names)
+    total = names.fresh("acc", wide)
+    start = lift(reduce_identity(reduce.kind, reduce.dtype), total.dtype)
     inner = _materialise(reduce.body, lambda v: (Assign(total, _fold(reduce, total, v)),), names)
     body.append(Declare(total, start))
     body.extend(_loops(reduce.axes, inner))
-    return total
+    return cast(total, reduce.dtype)
 
 
 def _accumulate_position(reduce: Reduce, body: list[Statement], names: Names) -> Scalar:
@@ -223,13 +234,14 @@ def _loops(axes: tuple[Var, ...], body: tuple[Statement, ...]) -> tuple[Statemen
 
 
 def _fold(reduce: Reduce, total: Scalar, value: Scalar) -> Scalar:
+    wide = total.dtype
     match reduce.kind:
         case "sum":
             if isinstance(value, Binary) and value.function == "mul" and value.dtype.is_float:
-                return Fma(value.left, value.right, total)
-            return total + value
+                return Fma(cast(value.left, wide), cast(value.right, wide), total)
+            return total + cast(value, wide)
         case "prod":
-            return total * value
+            return total * cast(value, wide)
         case "max":
             return maximum(total, value)
         case "min":

@@ -19,12 +19,13 @@ from onnx.backend.base import Backend, BackendRep
 
 from dhc.backends.base import Target
 from dhc.driver import compile_graph
-from dhc.errors import ArgumentError
+from dhc.errors import ArgumentError, DhcError
 from dhc.ir.graph import Array
 from dhc.ir.types import dtype_of
 from dhc.onnx.file import check_model, refused
 from dhc.onnx.functions import NUMBERS
 from dhc.onnx.imported import Given, Imported, NotKnownError, Result
+from dhc.onnx.ports import said_sizes
 from dhc.onnx.read import read
 from dhc.runtime.program import Program
 from dhc.targets import backend_names
@@ -56,6 +57,7 @@ class DhcBackendRep(BackendRep):
         self._file = file
         self._defaults = {each.name for each in model.graph.initializer}
         self._settings = self._defaults & {each.name for each in model.graph.input}
+        self._is_sized = False  # whether sizes must be known too
         self._made: OrderedDict[object, _Made] = OrderedDict()
 
     def run(
@@ -125,28 +127,51 @@ class DhcBackendRep(BackendRep):
         return found
 
     def _key(self, values: Mapping[str, Given]) -> object:
-        return tuple((name, _content(values.get(name))) for name in sorted(self._settings))
+        given = self._given(values)
+        known = tuple((name, _content(given[name])) for name in sorted(given))
+        return known, self._is_sized and tuple(sorted(self._shapes(values).items()))
+
+    def _shapes(self, values: Mapping[str, Given]) -> dict[str, int]:
+        """The sizes that the model leaves open, as these inputs have them."""
+        found: dict[str, int] = {}
+        for port in self._model.graph.input:
+            said = said_sizes(port)
+            if said and port.name in values and port.name not in self._settings:
+                sizes = zip(said, np.asarray(values[port.name]).shape, strict=False)
+                found |= {name: size for name, size in sizes if isinstance(name, str) and size}
+        return found
+
+    def _given(self, values: Mapping[str, Given]) -> dict[str, Given]:
+        """What the model is read with: settings, and tensors without elements."""
+        return {k: each for k, each in values.items() if k in self._settings or _is_empty(each)}
 
     def _compiled(self, values: Mapping[str, Given]) -> _Made:
-        """Reads the model with as few values as it can be read with.
+        """Reads the model with as few values as it can be read with, and sizes if there must be.
 
         Raises:
             DhcError: if they are not enough.
         """
         while True:
-            given = {name: values[name] for name in self._settings if name in values}
             try:
-                imported = read(self._model, self._file, given)
+                shapes = self._shapes(values) if self._is_sized else {}
+                imported = read(self._model, self._file, self._given(values), shapes)
                 break
-            except NotKnownError as error:
-                more = {name for name in error.inputs if _is_setting(values, name)}
-                if more <= self._settings:
+            except DhcError as error:
+                asked = error.inputs if isinstance(error, NotKnownError) else frozenset()
+                more = {name for name in asked if _is_setting(values, name)} - self._settings
+                if not more and (self._is_sized or not self._shapes(values)):
                     raise
                 self._settings |= more
+                self._is_sized = self._is_sized or not more
         if not imported.graph.outputs:
             return _Made(imported, None)
         parameters = imported.values
         return _Made(imported, compile_graph(imported.graph, self._target, parameters=parameters))
+
+
+def _is_empty(value: Given) -> bool:
+    """Whether a tensor has no elements."""
+    return isinstance(value, np.ndarray) and value.size == 0
 
 
 def _is_setting(values: Mapping[str, Given], name: str) -> bool:
@@ -154,6 +179,8 @@ def _is_setting(values: Mapping[str, Given], name: str) -> bool:
     if name not in values:
         return False
     value = values[name]
+    if isinstance(value, np.ndarray) and value.dtype.kind in "OSU":
+        return True  # text is always part of it
     return not isinstance(value, (np.ndarray, np.generic, int, float)) or np.ndim(value) <= 1
 
 
@@ -161,9 +188,11 @@ def _content(value: Given) -> object:
     """What two equal values have in common, as a key."""
     if value is None:
         return None
-    if isinstance(value, Sequence):
+    if isinstance(value, Sequence) and not isinstance(value, str):
         return tuple(_content(each) for each in value)
     array = np.asarray(value)
+    if array.dtype == object:
+        return array.shape, tuple(array.reshape(-1).tolist())
     return str(array.dtype), array.shape, array.tobytes()
 
 

@@ -72,7 +72,7 @@ def _chosen(call: Call, condition: Node, a: Held, b: Held) -> Held:
         return Tensors(tuple(_chosen_tensor(call, condition, x, y) for x, y in both))
     if isinstance(a, Nothing) and isinstance(b, Nothing):
         return a
-    if isinstance(a, (Tensors, Nothing)) or isinstance(b, (Tensors, Nothing)):
+    if not isinstance(a, Value) or not isinstance(b, Value):
         raise ForeignError("which branch it takes must be known before the model runs")
     return _chosen_tensor(call, condition, a, b)
 
@@ -220,8 +220,7 @@ def _scanned(
     elements = [placeholder("step", x.type.with_shape(x.type.shape[1:])) for x in sequences]
     carries = [placeholder("state", start.type) for start in starts]
     made = step(carries, elements)
-    outputs = [(f"output{number}", node) for number, node in enumerate(made)]
-    closure = close("step", (*elements, *carries), outputs)
+    closure = close((*elements, *carries), made)
     scan = Scan(closure.body, len(sequences), len(carries), length)
     inputs = (*sequences, *starts, *closure.captures)
     lasts = [replace(scan, output=k, last=True)(*inputs) for k in range(len(starts))]

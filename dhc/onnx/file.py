@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import onnx
 
 MOST_BYTES = 1 << 31  # of a file, as protobuf has it
-MOST_NODES = 1_000_000
+MOST_NODES = 1_000_000  # that a file has
 DEEPEST = 32  # graphs within graphs
 
 
@@ -91,13 +91,14 @@ def array_of(tensor: onnx.TensorProto, folder: Path) -> tuple[np.ndarray, DType]
 
     dtype = ELEMENTS.get(tensor.data_type)
     if dtype is None:
-        raise refused(f"The tensor '{tensor.name}' has elements of a type that dhc does not know.")
+        raise no_element_type(f"The tensor '{tensor.name}'", element_name(tensor.data_type))
     count = math.prod(tensor.dims)
     if any(size < 0 for size in tensor.dims) or count * dtype.bytes > MOST_BYTES:
         raise refused(f"The tensor '{tensor.name}' says that it is {list(tensor.dims)}.")
+    size = -(-count * dtype.bits // 8)  # narrow integers lie close together in files
     if tensor.data_location == 1:
-        return _external(tensor, dtype, folder), dtype
-    if tensor.HasField("raw_data") and len(tensor.raw_data) != count * dtype.bytes:
+        tensor = _external(tensor, size, folder)
+    if tensor.HasField("raw_data") and len(tensor.raw_data) != size:
         raise refused(f"The tensor '{tensor.name}' has not the data that it says.")
     try:
         return np.array(numpy_helper.to_array(tensor)).astype(dtype.numpy, copy=False), dtype
@@ -105,22 +106,46 @@ def array_of(tensor: onnx.TensorProto, folder: Path) -> tuple[np.ndarray, DType]
         raise refused(f"The tensor '{tensor.name}' is damaged.") from error
 
 
-def _external(tensor: onnx.TensorProto, dtype: DType, folder: Path) -> np.ndarray:
-    """Data in a file of their own, which must lie in the folder of the model."""
+def element_name(number: int) -> str:
+    """Returns how ONNX calls a type of elements."""
+    from onnx import TensorProto
+
+    kinds = TensorProto.DataType
+    return kinds.Name(number) if number in kinds.values() else f"the unknown type {number}"
+
+
+def _external(tensor: onnx.TensorProto, size: int, folder: Path) -> onnx.TensorProto:
+    """The tensor with its data, from a file that must lie in the folder of the model."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
-    root = folder.resolve()
-    file = (root / entries.get("location", "")).resolve()
-    if not file.is_relative_to(root) or not file.is_file():
+    file = _inside(folder.resolve(), entries.get("location", ""))
+    if file is None:
         raise refused(f"The data of '{tensor.name}' lie in no file of the model's folder.")
-    count = math.prod(tensor.dims)
+    if entries.get("length", str(size)) != str(size):
+        raise refused(f"The data of '{tensor.name}' in '{file.name}' have not the length they say.")
     try:
         start = int(entries.get("offset", "0"))
         with file.open("rb") as stream:
             stream.seek(start)
-            content = stream.read(count * dtype.bytes)
-        return np.frombuffer(content, dtype.numpy).reshape(tuple(tensor.dims)).copy()
+            content = stream.read(size)
     except (OSError, ValueError) as error:
         raise refused(f"The data of '{tensor.name}' in '{file.name}' are damaged.") from error
+    return type(tensor)(
+        name=tensor.name, data_type=tensor.data_type, dims=tensor.dims, raw_data=content
+    )
+
+
+def _inside(folder: Path, name: str) -> Path | None:
+    """A file of a folder; None if there is none, or it cannot be one."""
+    try:
+        file = (folder / name).resolve()
+        return file if file.is_relative_to(folder) and file.is_file() else None
+    except (OSError, ValueError, RuntimeError):  # names that are too long, and links in circles
+        return None
+
+
+def no_element_type(what: str, kind: str) -> DhcError:
+    """Returns the error for elements of a type that dhc has not."""
+    return refused(f"{what} has elements of {kind}, a type that dhc has not.")
 
 
 def refused(text: str, *hints: str) -> DhcError:

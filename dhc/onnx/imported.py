@@ -11,8 +11,8 @@ import numpy as np
 from dhc.errors import DhcError, Diagnostic
 from dhc.ir.graph import Array, Graph
 from dhc.ir.types import dtype_of
-from dhc.onnx.file import refused
-from dhc.ops.foreign import ELEMENTS, Held, Known, Nothing, Tensors
+from dhc.onnx.file import no_element_type, refused
+from dhc.ops.foreign import ELEMENTS, TEXT, ForeignError, Held, Known, Nothing, Strings, Tensors
 
 if TYPE_CHECKING:
     import onnx
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 Given: TypeAlias = Array | Sequence[Array] | None
 """A tensor, a sequence, or an optional that is empty."""
 Result: TypeAlias = "str | Array | Sequence[Result] | None"
-"""What an output of a model is: one of the graph, by its name; a tensor without elements; a
-sequence of both; or an optional that is empty."""
+"""What an output of a model is: one of the graph, by its name; text, or a tensor without elements;
+a sequence of those; or an optional that is empty."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,19 @@ class NotKnownError(DhcError):
         self.inputs = frozenset(inputs)
 
 
+class OpenSizeError(DhcError):
+    """A model can be read for some sizes alone.
+
+    Attributes:
+        sizes: The sizes that must be bound, by name, and their numbers.
+    """
+
+    def __init__(self, diagnostics: Iterable[Diagnostic], sizes: Mapping[str, int]) -> None:
+        """Keeps the sizes beside the records."""
+        super().__init__(diagnostics)
+        self.sizes = dict(sizes)
+
+
 def held(value: Given, port: onnx.ValueInfoProto) -> Held:
     """Returns a value from outside, as if the model had it.
 
@@ -62,17 +75,37 @@ def held(value: Given, port: onnx.ValueInfoProto) -> Held:
     """
     if value is None:
         return Nothing()
-    if isinstance(value, Sequence):
-        return Tensors(tuple(_known(np.asarray(each)) for each in value))
-    found = _known(np.asarray(value))
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return Tensors(tuple(_known(np.asarray(each), port.name) for each in value))
     type = port.type.tensor_type
+    if type.elem_type == TEXT:
+        return _text(np.asarray(value), port.name)
+    found = _known(np.asarray(value), port.name)
     if port.type.HasField("tensor_type") and not _fits(found, type):
         raise refused(f"The input '{port.name}' cannot be {found.dtype}{list(found.array.shape)}.")
     return found
 
 
-def _known(array: Array) -> Known:
-    return Known(array, dtype_of(array))
+def _text(array: Array, name: str) -> Strings:
+    from dhc.onnx.strings import strings_of
+
+    try:
+        return strings_of(array)
+    except ForeignError as error:
+        raise refused(f"The input '{name}' cannot be read: {error}.") from error
+
+
+def _known(array: Array, name: str) -> Known:
+    """An array as a known tensor.
+
+    Raises:
+        DhcError: if dhc has no such elements.
+    """
+    try:
+        return Known(array, dtype_of(array))
+    except ValueError:
+        kind = "STRING" if array.dtype.kind in "OSU" else str(array.dtype).upper()
+        raise no_element_type(f"The input '{name}'", kind) from None
 
 
 def _fits(value: Known, type: onnx.TypeProto.Tensor) -> bool:

@@ -14,18 +14,24 @@ from dhc.onnx.read import load as read_file
 from dhc.passes.compose_affine import ComposeWarps
 
 
-def load(path: str | Path, given: Mapping[str, Given] | None = None) -> Model:
+def load(
+    path: str | Path,
+    given: Mapping[str, Given] | None = None,
+    shapes: Mapping[str, int] | None = None,
+) -> Model:
     """Reads a model of ONNX.
 
     Args:
         path: The file.
         given: Values of inputs that carry shapes, axes or other settings; the model has these
             inputs no more.
+        shapes: Values of sizes that the file leaves open, such as `{"batch": 1}`; an axis without
+            a name is `axis_2_of_image`, and N if it is the first one.
 
     Raises:
         DhcError: with everything in the file that dhc cannot read.
     """
-    return model_of(read_file(path, given))
+    return model_of(read_file(path, given, shapes))
 
 
 def model_of(imported: Imported) -> Model:

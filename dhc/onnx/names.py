@@ -8,6 +8,9 @@ _PART = r"[A-Za-z_]\w*(\[\d+\])*(#\d+)?"
 _OWN = re.compile(rf"{_PART}(\.{_PART})*", re.ASCII)  # paths of dhm
 
 
+_NUMBERED = re.compile(r"(?i)\W*|unk_*\d+|none|\S*dynamic_?dim\w*\W*\d+|s\d+|axis 0 of .*")
+
+
 class Names:
     """Remembers which name stands for which, among inputs, outputs, sizes or parameters."""
 
@@ -17,6 +20,12 @@ class Names:
     def of(self, text: str) -> str:
         """Returns the name for a name of the model, the same one every time."""
         return self._new(text, _identifier(text))
+
+    def size_of(self, text: str, axis: int) -> str:
+        """The same for a size; the batch is N where an exporter has only numbered it."""
+        return self._new(
+            text, "N" if axis == 0 and _NUMBERED.fullmatch(text) else _identifier(text)
+        )
 
     def path_of(self, text: str) -> str:
         """The same for a parameter, whose name may have parts."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dhc.ir.graph import Array
 from dhc.ir.types import DType
+from dhc.onnx.beside import Beside, tensor_beside
 from dhc.ops.outward import Attribute, Body, Term, Written, foreign_type
 
 if TYPE_CHECKING:
@@ -32,9 +33,11 @@ class Content:
     renamed: Mapping[str, str]
 
 
-def model_proto(content: Content, version: str, metadata: Mapping[str, str]) -> onnx.ModelProto:
-    """Returns the message."""
-    from onnx import helper, numpy_helper
+def model_proto(
+    content: Content, version: str, metadata: Mapping[str, str], beside: Beside | None = None
+) -> onnx.ModelProto:
+    """Returns the message, without the tensors that lie beside it."""
+    from onnx import helper
 
     imports = [helper.make_opsetid("", content.opset)]
     writer = _Nodes(content.renamed)
@@ -44,7 +47,7 @@ def model_proto(content: Content, version: str, metadata: Mapping[str, str]) -> 
         content.name,
         [_value(each, each.name) for each in content.inputs],
         [_value(each, each.name) for each in content.outputs],
-        [numpy_helper.from_array(array, name) for name, array in content.parameters.items()],
+        [_tensor(name, array, beside) for name, array in content.parameters.items()],
         value_info=between,
     )
     model = helper.make_model(
@@ -56,6 +59,14 @@ def model_proto(content: Content, version: str, metadata: Mapping[str, str]) -> 
     )
     helper.set_model_props(model, dict(metadata))
     return model
+
+
+def _tensor(name: str, array: Array, beside: Beside | None) -> onnx.TensorProto:
+    from onnx import numpy_helper
+
+    if beside is not None and name in beside.places:
+        return tensor_beside(name, array, beside)
+    return numpy_helper.from_array(array, name)
 
 
 def _value(term: Term, name: str) -> onnx.ValueInfoProto:

@@ -2,52 +2,53 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 import dhc.ops  # noqa: F401  (every operator registers itself)
-from dhc.errors import DhcError, Diagnostic
+from dhc.errors import DhcError
+from dhc.ir.counts import count_problems
 from dhc.ir.graph import (
-    Array,
-    Constant,
     Graph,
-    Input,
-    Literal_,
     Node,
-    Op,
     Origin,
     Param,
     topological,
 )
 from dhc.ir.number import canonical
-from dhc.ir.size import Expr, Size, symbol
-from dhc.ir.types import DType, Tensor
-from dhc.onnx import control, sequences  # noqa: F401  (they register what reads such nodes)
-from dhc.onnx.file import DEEPEST, MOST_BYTES, MOST_NODES, array_of, open_model, refused
+from dhc.ir.types import DType
+from dhc.onnx import control, gradient, sequences  # noqa: F401  (they register readers)
+from dhc.onnx.file import DEEPEST, array_of, open_model, refused
 from dhc.onnx.functions import standard_function, usual_attributes
-from dhc.onnx.imported import Given, Imported, NotKnownError, Result, held
-from dhc.onnx.known import on_sizes, sizes_node
+from dhc.onnx.imported import Given, Imported, NotKnownError, OpenSizeError, Result, held
+from dhc.onnx.known import on_sizes
 from dhc.onnx.names import Names
+from dhc.onnx.narrow import read_in_f32
+from dhc.onnx.ports import Ports
+from dhc.onnx.schemas import is_same, results_like
 from dhc.onnx.scope import Problems, Scope, read_names
+from dhc.onnx.store import Store
+from dhc.onnx.strings import on_strings
 from dhc.onnx.tidy import tidied
-from dhc.ops.base import TypeRuleError, operators, run
-from dhc.ops.empty import without_elements
+from dhc.onnx.tidy.weights import is_made_up
+from dhc.onnx.versions import DOMAINS, OPSETS, WHOLE, version_of
+from dhc.ops.anchor import anchored
+from dhc.ops.base import TypeRuleError, operators
 from dhc.ops.foreign import (
-    ELEMENTS,
     Body,
     Call,
+    Finders,
     ForeignError,
     Held,
     Known,
     Nothing,
     Reader,
     Results,
+    Strings,
     Tensors,
     Value,
     readers,
@@ -56,58 +57,72 @@ from dhc.ops.foreign import (
 if TYPE_CHECKING:
     import onnx
 
-OPSETS = range(6, 29)
-SMALL = 1 << 20  # elements of results that are computed while reading
-_DOMAINS = ("", "ai.onnx")
+MOST_INNER = 100_000  # nodes that loops and functions make
+MOST_ROUNDS = 16  # in which a model says what sizes must be
 _UNFIT = (ArithmeticError, AssertionError, LookupError, MemoryError, TypeError, ValueError)
 
 
-def load(path: str | Path, given: Mapping[str, Given] | None = None) -> Imported:
+def load(
+    path: str | Path,
+    given: Mapping[str, Given] | None = None,
+    shapes: Mapping[str, int] | None = None,
+) -> Imported:
     """Reads a file.
 
     Args:
         path: The file.
         given: Values of inputs that carry shapes, axes or other settings; these are no inputs any
             more, and everything that follows from them is computed here.
+        shapes: Values of sizes that the file leaves open.
 
     Raises:
         DhcError: with everything in it that cannot be read: node, operator, version and reason.
         NotKnownError: if more of the inputs must be given.
     """
-    return read(open_model(Path(path)), Path(path), given)
+    return read(open_model(Path(path)), Path(path), given, shapes)
 
 
-def read(model: onnx.ModelProto, file: Path, given: Mapping[str, Given] | None = None) -> Imported:
+def read(
+    model: onnx.ModelProto,
+    file: Path,
+    given: Mapping[str, Given] | None = None,
+    shapes: Mapping[str, int] | None = None,
+) -> Imported:
     """Reads a model, with other data in the folder of this file; the same as `load` besides."""
-    try:
-        return _Reader(model, file).read(given or {})
-    except _UNFIT as error:  # such as names that are no text
-        raise refused(f"'{file}' is damaged: {error}.") from error
+    bound = dict(shapes or {})
+    for _ in range(MOST_ROUNDS):
+        try:
+            return _Reader(model, file, Ports(bound)).read(given or {})
+        except OpenSizeError as error:
+            bound |= error.sizes
+        except (ForeignError, *_UNFIT) as error:  # such as names that are no text
+            raise refused(f"'{file}' is damaged: {error}.") from error
+    raise refused(f"'{file}' says more than {MOST_ROUNDS} times what an open size must be.")
 
 
 class _Reader:
     """Keeps what is known of a model while its nodes are read in their order."""
 
-    def __init__(self, model: onnx.ModelProto, file: Path) -> None:
+    def __init__(self, model: onnx.ModelProto, file: Path, ports: Ports) -> None:
         self._model = model
         self._folder = file.parent
         self._name = Names().of(model.graph.name or file.stem)
-        self._inputs, self._outputs, self._sizes, self._paths = (Names() for _ in range(4))
+        self._ports = ports
+        self._outputs = Names()
+        self._store = Store()
         self._operators = _of_operators()
         self._functions = {(each.domain, each.name): each for each in model.functions}
-        self._parameters: dict[str, Array] = {}
-        self._constants: dict[str, Array] = {}
         self._origins: dict[Node, tuple[Origin, ...]] = {}
         self._problems = Problems()
-        self._asked: dict[Node, str] = {}
+        self._finders = Finders(ports.sizes.of)
         self._made: list[tuple[str, Node]] = []
         self._count = 0
-        self._bytes = 0
 
     def read(self, given: Mapping[str, Given]) -> Imported:
         graph = self._model.graph
         outward = [each.name for each in graph.output]
-        scope = Scope({}, _opset(self._model.opset_import), read_names(graph.node, outward))
+        version = version_of(self._model.opset_import, graph.node, OPSETS[-1])
+        scope = Scope({}, version, read_names(graph.node, outward))
         self._initializers(graph, scope)
         if missing := sorted(given.keys() - {each.name for each in graph.input}):
             raise refused(f"The model has no input '{missing[0]}', whose value is given.")
@@ -115,64 +130,61 @@ class _Reader:
             if each.name in given:
                 scope.values[each.name] = held(given[each.name], each)
             elif each.name not in scope.values:
-                scope.values[each.name] = self._input(each)
+                scope.values[each.name] = self._ports.input(each)
+        self._ports.check()
         for node in graph.node:
             self._node(node, scope)
         if self._problems.found:
             raise self._unread()
         outputs = {name: self._output(name, scope.values.get(name)) for name in outward}
         made = Graph(
-            self._name, tuple(self._asked), tuple(self._made), origins=self._origins,
-            constants=self._constants,
+            self._name, tuple(self._ports.names), tuple(self._made), origins=self._origins,
+            constants=self._store.constants,
         )  # fmt: skip
+        made = self._anchored(made)
         nodes = list(topological(made.roots))
         if any(0 in node.type.shape for node in nodes):
             raise refused("The model computes with tensors that have no elements.")
-        used = {node.op.path for node in nodes if isinstance(node.op, Param)}
-        values = {path: array for path, array in self._parameters.items() if path in used}
-        return Imported(*tidied(made, values), tuple(self._asked.values()), outputs)
+        tidy, values = tidied(made, self._store.parameters)
+        used = {node.op.path for node in topological(tidy.roots) if isinstance(node.op, Param)}
+        kept = {path: array for path, array in values.items() if path in used}
+        return Imported(tidy, kept, tuple(self._ports.names.values()), outputs)
+
+    def _anchored(self, made: Graph) -> Graph:
+        """The graph in which sizes that are found depend on what finds them.
+
+        Raises:
+            DhcError: if there is one of which that cannot be said.
+        """
+        try:
+            found = anchored(made, self._finders.nodes)
+        except TypeRuleError as error:
+            raise refused(str(error)) from error
+        for problem in count_problems(found):
+            raise refused(problem)
+        return found
 
     def _unread(self) -> DhcError:
-        """The error with all problems, and with the inputs that would have to be known."""
+        """The error with all problems, and with what would have to be known of the inputs."""
         sources = topological(frozenset().union(*self._problems.unknown))
-        needed = {self._asked[node] for node in sources if node in self._asked}
+        asked = self._ports.names
+        needed = {asked[node] for node in sources if node in asked}
         found = self._problems.found
+        if self._ports.open:
+            hint = f"sizes may have to be bound: {', '.join(self._ports.open)}"
+            found[-1] = replace(found[-1], hints=(hint,))
+        if sizes := {name: size for each in self._problems.sizes for name, size in each.items()}:
+            return OpenSizeError(found, sizes)
         return NotKnownError(found, needed) if needed else DhcError(found)
 
     def _initializers(self, graph: onnx.GraphProto, scope: Scope) -> None:
         for tensor in graph.initializer:
             array, dtype = array_of(tensor, self._folder)
-            path = tensor.name if dtype.is_float and array.ndim else ""
+            is_weight = dtype.is_float and (not dtype.is_narrow or dtype is DType.BF16)
+            path = tensor.name if is_weight and array.ndim else ""
             scope.values[tensor.name] = Known(array, dtype, path)
 
-    # ---- inputs and outputs ------------------------------------------------------------------
-
-    def _input(self, each: onnx.ValueInfoProto) -> Value:
-        """An input as a node; without elements it is known.
-
-        Raises:
-            DhcError: if its type or rank is not known.
-        """
-        if not each.type.HasField("tensor_type"):
-            text = f"The input '{each.name}' is no tensor; it must be given."
-            raise NotKnownError([Diagnostic("onnx", text)], [each.name])
-        type = each.type.tensor_type
-        dtype = ELEMENTS.get(type.elem_type)
-        if dtype is None or not type.HasField("shape"):
-            raise refused(f"The input '{each.name}' is no tensor of known type and rank.")
-        shape = tuple(self._size(each.name, k, dim) for k, dim in enumerate(type.shape.dim))
-        if 0 in shape:
-            return without_elements(Tensor(dtype, shape))
-        node = Input(self._inputs.of(each.name), Tensor(dtype, shape))()
-        self._asked[node] = each.name
-        return node
-
-    def _size(self, name: str, axis: int, dim: onnx.TensorShapeProto.Dimension) -> Size:
-        if dim.HasField("dim_value"):
-            if dim.dim_value < 0:
-                raise refused(f"The input '{name}' says that it has {dim.dim_value} elements.")
-            return int(dim.dim_value)
-        return symbol(self._sizes.of(dim.dim_param or f"axis {axis} of {name}"))
+    # ---- outputs ---------------------------------------------------------------------------------
 
     def _output(self, name: str, value: Held | None) -> Result:
         match value:
@@ -182,9 +194,11 @@ class _Reader:
                 return None
             case Tensors(items):
                 return [self._output(f"{name}_{k}", item) for k, item in enumerate(items)]
+            case Strings(array):
+                return array
             case Known(array) if array.size == 0:
                 return array
-        node = self._keep(value) if isinstance(value, Known) else value
+        node = self._store.keep(value) if isinstance(value, Known) else value
         label = self._outputs.of(name)
         self._made.append((label, node))
         return label
@@ -192,9 +206,6 @@ class _Reader:
     # ---- nodes -------------------------------------------------------------------------------
 
     def _node(self, node: onnx.NodeProto, scope: Scope) -> None:
-        self._count += 1
-        if self._count > MOST_NODES:
-            raise refused(f"The model has more than {MOST_NODES} nodes, those of loops counted.")
         try:
             results = self._results(node, scope)
         except (ForeignError, TypeRuleError) as error:
@@ -219,20 +230,51 @@ class _Reader:
             if name and found is None:
                 return None
             inputs.append(found)
-        reader = self._reader(node)
+        text = any(isinstance(each, Strings) for each in inputs)
+        reader = on_strings if text else self._reader(node)
+        if scope.opset < WHOLE and not is_same(node, scope.opset, WHOLE):
+            raise ForeignError(f"it has changed until version {WHOLE}, the oldest that dhc knows")
         if reader is None:
             return self._inlined(node, inputs, scope)
-        attributes = {each.name: self._attribute(each, scope) for each in node.attribute}
-        wanted = [name in scope.read for name in node.output]
-        call = Call(node.op_type, scope.opset, inputs, attributes, wanted, self._keep)
-        made = self._read(call, reader, inputs)
-        if call.unasked:
-            raise ForeignError(f"it has the attribute '{call.unasked[0]}', which dhc does not know")
-        results = made if isinstance(made, tuple) else (made,)
+        results = read_in_f32(
+            lambda given: self._read_node(node, reader, given, scope),
+            inputs,
+            lambda narrow: results_like(node, scope.opset, narrow),
+        )
         for value in results:
             if isinstance(value, Node) and value.inputs:
                 self._origins.setdefault(value, (Origin(None, node.name or node.output[0]),))
         return results
+
+    def _read_node(
+        self,
+        node: onnx.NodeProto,
+        reader: Reader,
+        inputs: Sequence[Held | None],
+        scope: Scope,
+    ) -> tuple[Held, ...]:
+        attributes = {each.name: self._attribute(each, scope) for each in node.attribute}
+        if len(attributes) < len(node.attribute):
+            raise ForeignError("it has an attribute twice")
+        wanted = [name in scope.read for name in node.output]
+        if all(each is None or (isinstance(each, Known) and not each.path) for each in inputs):
+            inputs = [_nameless(each) for each in inputs]  # what follows from constants is one
+        call = Call(
+            node.op_type,
+            scope.opset,
+            inputs,
+            attributes,
+            wanted,
+            self._store.keep,
+            self._finders,
+            scope.values,
+        )
+        made = self._read(call, reader, inputs)
+        if node.op_type == "Constant" and not scope.depth:
+            made = _as_weights(made, node.output[0])
+        if call.unasked:
+            raise ForeignError(f"it has the attribute '{call.unasked[0]}', which dhc does not know")
+        return made if isinstance(made, tuple) else (made,)
 
     def _inlined(
         self,
@@ -245,10 +287,13 @@ class _Reader:
         Raises:
             ForeignError: if it is none, or functions call each other too deeply.
         """
-        own = self._functions.get((node.domain, node.op_type))
+        called = (node.domain, node.op_type)
+        if called in scope.within:
+            raise ForeignError("the function calls itself")
+        own = self._functions.get(called)
         function = own or standard_function(node, scope.opset, inputs)
         if function is None:
-            domain = f" of '{node.domain}'" if node.domain not in _DOMAINS else ""
+            domain = f" of '{node.domain}'" if node.domain not in DOMAINS else ""
             raise ForeignError(f"dhc has no operator '{node.op_type}'{domain}")
         if scope.depth >= DEEPEST:
             raise ForeignError(f"functions call each other more than {DEEPEST} deep")
@@ -257,9 +302,10 @@ class _Reader:
         }
         padded = [*inputs, *[None] * (len(function.input) - len(inputs))]
         values: dict[str, Held | None] = dict(zip(function.input, padded, strict=False))
-        version = _opset(function.opset_import) if function.opset_import else scope.opset
+        imports = function.opset_import
+        version = version_of(imports, function.node if own and imports else (), scope.opset)
         read = read_names(function.node, function.output)
-        inner = Scope(values, version, read, said, scope.depth + 1)
+        inner = Scope(values, version, read, said, scope.depth + 1, scope.within | {called})
         self._within(function.node, inner)
         return tuple(inner.values.get(name) for name in function.output)
 
@@ -275,7 +321,8 @@ class _Reader:
             values: ChainMap[str, Held | None] = ChainMap({}, scope.values)
             outward = [each.name for each in graph.output]
             read = read_names(graph.node, outward)
-            inner = Scope(values, scope.opset, read, scope.attributes, scope.depth + 1)
+            around = (scope.attributes, scope.depth + 1, scope.within)
+            inner = Scope(values, scope.opset, read, *around)
             self._initializers(graph, inner)
             values.update(zip(names, inputs, strict=True))
             self._within(graph.node, inner)
@@ -292,6 +339,9 @@ class _Reader:
         """
         before = len(self._problems.found)
         for each in inner.of(nodes):
+            self._count += 1
+            if self._count > MOST_INNER:
+                raise refused(f"Loops and functions make more than {MOST_INNER} nodes of it.")
             self._node(each, inner)
         self._problems.fold(before)
 
@@ -307,24 +357,14 @@ class _Reader:
         made = reader(call)
         if not constant or any(each.path for each in known):
             return made
-        return tuple(map(self._folded, made)) if isinstance(made, tuple) else self._folded(made)
-
-    def _folded(self, value: Held) -> Held:
-        """The elements of a node that depends on nothing, if they are not too many."""
-        if not isinstance(value, Node) or not all(isinstance(s, int) for s in value.type.shape):
-            return value
-        if any(_is_open(node.op) for node in topological([value])):
-            return value
-        if int(np.prod(value.type.static_shape)) > SMALL:
-            return value
-        (array,) = run([value], {}, self._constants)
-        return Known(np.asarray(array), value.type.dtype)
+        folded = self._store.folded
+        return tuple(map(folded, made)) if isinstance(made, tuple) else folded(made)
 
     def _reader(self, node: onnx.NodeProto) -> Reader | None:
         """What reads such nodes; None if they are made of others, or unknown."""
         if (node.domain, node.op_type) in self._functions:
             return None
-        name = ("" if node.domain in _DOMAINS else node.domain, node.op_type)
+        name = ("" if node.domain in DOMAINS else node.domain, node.op_type)
         return readers.get(name) or self._operators.get(name)
 
     def _attribute(self, each: onnx.AttributeProto, scope: Scope) -> object:
@@ -355,25 +395,6 @@ class _Reader:
                 return each.tp
         raise ForeignError(f"its attribute '{each.name}' is of a kind that dhc cannot read")
 
-    def _keep(self, value: Known) -> Node:
-        """A known tensor as a node: a parameter, a constant, or one number."""
-        if value.has_names:
-            return sizes_node(value)
-        type = Tensor(value.dtype, value.array.shape)
-        if value.path:
-            path = self._paths.path_of(value.path)
-            self._parameters[path] = value.array
-            return Param(path, type)()
-        if value.array.ndim == 0:
-            return Literal_(value.array.item(), value.dtype)()
-        content = np.ascontiguousarray(value.array)
-        self._bytes += content.nbytes
-        if self._bytes > MOST_BYTES:
-            raise refused("What the model makes of its constants takes too many bytes.")
-        digest = hashlib.sha256(f"{type}".encode() + content.tobytes()).hexdigest()
-        self._constants[digest] = content
-        return Constant(digest, type)()
-
 
 def _computed(value: Held | None, name: str) -> Held:
     if value is None:
@@ -381,11 +402,15 @@ def _computed(value: Held | None, name: str) -> Held:
     return value
 
 
-def _is_open(op: Op) -> bool:
-    """Whether a value is only known when the model runs."""
-    listed = [each if isinstance(each, tuple) else (each,) for each in vars(op).values()]
-    sized = any(isinstance(each, Expr) for row in listed for each in row)
-    return sized or isinstance(op, Input | Param)
+def _as_weights(made: Results, name: str) -> Results:
+    """A constant that has the name of a tensor of weights as one: some exporters write them so."""
+    if not isinstance(made, Known) or made.array.ndim == 0 or is_made_up(name):
+        return made
+    return replace(made, name=name) if made.dtype.is_float else made
+
+
+def _nameless(value: Held | None) -> Held | None:
+    return replace(value, name="") if isinstance(value, Known) else value
 
 
 def _flat(held: Held) -> tuple[Value, ...]:
@@ -393,7 +418,7 @@ def _flat(held: Held) -> tuple[Value, ...]:
     match held:
         case Tensors(items):
             return items
-        case Nothing():
+        case Nothing() | Strings():
             return ()
     return (held,)
 
@@ -405,13 +430,3 @@ def _of_operators() -> dict[tuple[str, str], Reader]:
         if operator.onnx is not None:
             found.setdefault((operator.onnx.domain, operator.onnx.op_type), operator.from_onnx)
     return found
-
-
-def _opset(imports: Sequence[onnx.OperatorSetIdProto]) -> int:
-    for each in imports:
-        if each.domain in _DOMAINS:
-            if each.version not in OPSETS:
-                text = f"The model uses version {each.version} of ONNX's operators."
-                raise refused(text, f"dhc reads versions {OPSETS[0]} to {OPSETS[-1]}")
-            return int(each.version)
-    raise refused("The model does not say which version of ONNX's operators it uses.")

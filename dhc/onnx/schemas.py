@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
 from dhc.ir.types import DType
 from dhc.ops.foreign import ForeignError
 from dhc.ops.outward import Body, Written
 
-_NAMES = {DType.F32: "float", DType.F64: "double", DType.F16: "float16", DType.BOOL: "bool"}
+if TYPE_CHECKING:
+    import onnx
+
+    Formal = onnx.defs.OpSchema.FormalParameter
+
+_NAMES = {
+    DType.F32: "float", DType.F64: "double", DType.F16: "float16", DType.BF16: "bfloat16",
+    DType.BOOL: "bool",
+}  # fmt: skip
 
 
 class Elements:
@@ -45,11 +54,57 @@ class Elements:
             types = allowed[min(place, len(allowed) - 1)]
             if dtype is not None and f"tensor({_name(dtype)})" not in types:
                 raise ForeignError(f"ONNX has no '{node.op_type}' of {dtype}")
+        for term in node.outputs:
+            if f"tensor({_name(term.dtype)})" not in _types(self._opset):
+                raise ForeignError(f"ONNX {self._opset} has no elements of the type {term.dtype}")
 
 
 def _name(dtype: DType) -> str:
+    if dtype.is_float:
+        return _NAMES.get(dtype, f"float{dtype.value.removeprefix('f')}")
     sign = "int" if dtype.is_signed else "uint"
     return _NAMES.get(dtype, f"{sign}{dtype.bits}")
+
+
+def is_same(node: onnx.NodeProto, opset: int, later: int) -> bool:
+    """Whether a node means the same in a later version of ONNX's operators, or is none of them."""
+    from onnx import defs
+
+    domain = _domain(node)
+    if not defs.has(node.op_type, domain):
+        return True
+    try:
+        old, new = (defs.get_schema(node.op_type, each, domain) for each in (opset, later))
+    except defs.SchemaError:
+        return False
+    return bool(old.since_version == new.since_version)
+
+
+def results_like(node: onnx.NodeProto, opset: int, inputs: Collection[int]) -> frozenset[int]:
+    """Returns which results of a node have the element type of some inputs, as ONNX says.
+
+    Raises:
+        ForeignError: if ONNX does not know the operator.
+    """
+    from onnx import defs
+
+    try:
+        schema = defs.get_schema(node.op_type, opset, _domain(node))
+    except defs.SchemaError:
+        raise ForeignError("dhc does not know the element types of what it gives") from None
+    given = {_formal(schema.inputs, number).type_str for number in inputs}
+    numbers = range(len(node.output))
+    return frozenset(n for n in numbers if _formal(schema.outputs, n).type_str in given)
+
+
+def _domain(node: onnx.NodeProto) -> str:
+    """ONNX's own operators have no domain, or go by a longer name."""
+    return "" if node.domain == "ai.onnx" else str(node.domain)
+
+
+def _formal(listed: Sequence[Formal], number: int) -> Formal:
+    """What ONNX says of an input or output; the last one stands for all that follow."""
+    return listed[min(number, len(listed) - 1)]
 
 
 @cache
@@ -59,3 +114,11 @@ def _allowed(op_type: str, opset: int) -> tuple[frozenset[str], ...]:
 
     schema = defs.get_schema(op_type, opset, "")
     return tuple(frozenset(each.types) for each in schema.inputs)
+
+
+@cache
+def _types(opset: int) -> frozenset[str]:
+    """The types that a version has."""
+    from onnx import defs
+
+    return frozenset(defs.get_schema("Cast", opset, "").outputs[0].types)

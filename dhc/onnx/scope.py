@@ -21,17 +21,21 @@ class Problems:
     Attributes:
         found: One record for each node.
         unknown: For each of them the values that it must know before the model runs.
+        sizes: For each of them what sizes of the inputs must be.
     """
 
     found: list[Diagnostic] = field(default_factory=list)
     unknown: list[frozenset[Node]] = field(default_factory=list)
+    sizes: list[Mapping[str, int]] = field(default_factory=list)
 
     def add(self, node: onnx.NodeProto, opset: int, error: Exception) -> None:
         name = f" '{node.name}'" if node.name else ""
         reason = str(error).rstrip(".")
         text = f"The node{name} of {node.op_type} (version {opset}) cannot be read: {reason}."
         self.found.append(Diagnostic("onnx", text))
-        self.unknown.append(error.unknown if isinstance(error, ForeignError) else frozenset())
+        told = error if isinstance(error, ForeignError) else ForeignError("")
+        self.unknown.append(told.unknown)
+        self.sizes.append(told.sizes)
 
     def fold(self, count: int) -> None:
         """Makes one problem of those within a node, if they are more than before.
@@ -40,9 +44,10 @@ class Problems:
             ForeignError: with the first of them.
         """
         if len(self.found) > count:
-            reason, unknown = self.found[count].message, self.unknown[count:]
-            del self.found[count:], self.unknown[count:]
-            raise ForeignError(f"of what it is made of: {reason}", frozenset().union(*unknown))
+            reason, unknown = self.found[count].message, frozenset().union(*self.unknown[count:])
+            sizes = {name: size for each in self.sizes[count:] for name, size in each.items()}
+            del self.found[count:], self.unknown[count:], self.sizes[count:]
+            raise ForeignError(f"of what it is made of: {reason}", unknown, sizes)
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class Scope:
         read: The names of values that something reads.
         attributes: What the call of a function says, by name, as ONNX writes it.
         depth: How many functions and graphs stand around it.
+        within: The functions among them, by domain and name.
     """
 
     values: MutableMapping[str, Held | None]
@@ -62,6 +68,7 @@ class Scope:
     read: frozenset[str]
     attributes: Mapping[str, onnx.AttributeProto] = field(default_factory=dict)
     depth: int = 0
+    within: frozenset[tuple[str, str]] = frozenset()
 
     def of(self, nodes: Iterable[onnx.NodeProto]) -> Iterable[onnx.NodeProto]:
         """Nodes with what the call of the function says in place of names."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from dhc.ops.foreign import (
 from dhc.ops.rules import normalize_axis
 from dhc.ops.shape import Reshape
 
-MOST_ITEMS = 1 << 16
+MOST_ITEMS = 1 << 12
 
 
 # ---- sequences -------------------------------------------------------------------------------
@@ -109,8 +110,8 @@ def _split(call: Call) -> Tensors:
     axis = normalize_axis("split", call.get("axis", 0), type_of(x).rank)
     squeezed = not call.get("keepdims", 1) and not call.has(1)
     sizes = _sizes(call, type_of(x).shape[axis])
-    starts = [sum(sizes[:number]) for number in range(len(sizes))]
-    parts = [cut(call, x, (axis, s, s + n, 1)) for s, n in zip(starts, sizes, strict=True)]
+    starts = [0, *accumulate(sizes)]
+    parts = [cut(call, x, (axis, s, s + n, 1)) for s, n in zip(starts, sizes, strict=False)]
     return Tensors(tuple(_without(call, part, axis) if squeezed else part for part in parts))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from dhc.errors import DhcError, Diagnostic
 from dhc.files import atomic_writer
 from dhc.ir.graph import Array, Constant, Graph, Input, Literal_, Node, Param, topological
+from dhc.onnx.beside import beside
 from dhc.onnx.file import MOST_BYTES, empty_model, refused
 from dhc.onnx.proto import Content, model_proto
 from dhc.onnx.schemas import Elements
@@ -25,28 +26,30 @@ def save(
     path: str | Path,
     opset: int = OPSET,
     metadata: Mapping[str, str] | None = None,
+    most: int = MOST_BYTES - (1 << 24),  # the nodes need some room
 ) -> None:
-    """Writes a file.
+    """Writes a file, and a second one beside it for parameters of more than 2 GiB.
 
     Args:
         graph: What it computes; its inputs, outputs and parameters keep their names. An output with
             the name of an input, as pipelines have them, is called `image_out`.
         values: The parameters by path.
-        path: The file, which is replaced as a whole or not at all.
+        path: The file, which is replaced as a whole or not at all. The name of its data file tells
+            the content; that of a model which was there before is removed afterwards.
         opset: The version of ONNX's operators.
         metadata: What else the file says of itself, by name.
+        most: How many bytes of parameters the file itself may hold.
 
     Raises:
         DhcError: with everything that ONNX cannot say, or if the file cannot be written.
     """
     content = write(graph, values, opset)
-    size = sum(array.nbytes for array in content.parameters.values())
-    if size > MOST_BYTES - (1 << 24):  # the nodes need some room
-        raise refused(f"'{graph.name}' has {size} bytes of parameters; a file holds 2 GiB at most.")
-    model = model_proto(content, _version(), metadata or {})
+    target = Path(path)
     try:
-        with atomic_writer(Path(path)) as stream:
-            stream.write(model.SerializeToString())
+        with beside(target, content.parameters, most) as data:
+            model = model_proto(content, _version(), metadata or {}, data)
+            with atomic_writer(target) as stream:
+                stream.write(model.SerializeToString())
     except OSError as error:
         raise refused(f"'{path}' cannot be written: {error.strerror}.") from error
 

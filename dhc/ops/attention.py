@@ -20,7 +20,7 @@ from dhc.ops.base import (
 from dhc.ops.compare import And, LessEqual
 from dhc.ops.conv import int_size
 from dhc.ops.dropout import Dropout
-from dhc.ops.elementwise import Mul, Where
+from dhc.ops.elementwise import Add, Mul, Where
 from dhc.ops.linear import Dense, MatMul, transposed
 from dhc.ops.sample import Sample, sample
 from dhc.ops.sequence import Positions
@@ -33,7 +33,8 @@ class AttentionWeights(Composite):
     """How much each query takes of each key: softmax of query key^T times a scale.
 
     query is [..., T, E], key [..., S, E], and the result [..., T, S]. A mask [..., T, S] of bool
-    elements says which keys may be seen; a query that may see none takes nothing.
+    elements says which keys may be seen; a query that may see none takes nothing. One of floats is
+    added to the products.
 
     Attributes:
         causal: Whether query t sees only the keys 0 .. t.
@@ -50,6 +51,8 @@ class AttentionWeights(Composite):
         width, dtype = int_size(query.type.shape[-1]), query.type.dtype
         scale = 1 / math.sqrt(width) if self.scale is None else self.scale
         scores = Mul()(MatMul()(query, transposed(key)), literal(scale, dtype))
+        if mask and mask[0].type.dtype is dtype:
+            scores, mask = Add()(scores, *mask), ()
         seen = self._seen(scores, mask)
         if seen is None:
             return Softmax(-1)(scores)
@@ -60,7 +63,8 @@ class AttentionWeights(Composite):
     def _seen(self, scores: Node, mask: tuple[Node, ...]) -> Node | None:
         seen = list(mask)
         if mask and mask[0].type.dtype is not DType.BOOL:
-            raise TypeRuleError(f"'{self.name}' needs a mask of bool, not {mask[0].type}.", 2)
+            text = f"'{self.name}' needs a mask of bool or of what it masks, not {mask[0].type}."
+            raise TypeRuleError(text, 2)
         if self.causal:
             queries, keys = scores.type.shape[-2:]
             query = Reshape((queries, 1))(Positions(queries)())
@@ -75,6 +79,7 @@ class AttentionWeights(Composite):
             sample(cls(), "f32[2, 3, 4]", "f32[2, 5, 4]"),
             sample(cls(causal=True), "f32[2, 4, 3]", "f32[2, 4, 3]", "bool[2, 1, 4]"),
             sample(cls(scale=0.5), "f32[3, 2]", "f32[4, 2]", "bool[3, 4]"),
+            sample(cls(scale=2.0), "f32[2, 3, 2]", "f32[2, 4, 2]", "f32[3, 4]"),
         ]
 
 

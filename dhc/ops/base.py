@@ -22,7 +22,7 @@ for each input of the operator.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar, dataclass_transform
 
@@ -30,22 +30,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhc.ir.evaluate import evaluate
-from dhc.ir.graph import (
-    Constant,
-    Initializer,
-    Input,
-    Literal_,
-    Node,
-    Op,
-    topological,
-)
+from dhc.ir.graph import Initializer, Input, Node
 from dhc.ir.kernel import Statement
 from dhc.ir.scalar import Buffer, Scalar, Var
 from dhc.ir.size import Shape
 from dhc.ir.types import DType, Tensor
+from dhc.ops.carry import Carrying
 from dhc.ops.foreign import Call, ForeignError, Results
 from dhc.ops.operand import Index, Operand
-from dhc.ops.outward import USUAL, Outward, Term, attributes_of
+from dhc.ops.outward import USUAL, Outward, Term, attributes_of, is_exact
 from dhc.ops.outward_formula import write_formula
 from dhc.ops.phrase import Phrase, plain_phrase
 from dhc.ops.rules import (
@@ -56,6 +49,7 @@ from dhc.ops.rules import (
     require_elements,
     require_same_dtype,
 )
+from dhc.ops.running import run
 from dhc.ops.sample import Sample, elementwise_samples
 from dhc.ops.sizes import axis_variable, size_scalar
 
@@ -81,7 +75,7 @@ class Onnx:
 
 
 @dataclass(frozen=True)
-class Operator(Op):
+class Operator(Carrying):
     """The base of all operators but leaves.
 
     Attributes:
@@ -222,7 +216,7 @@ class Elementwise(Operator):
 
     def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
         """Writes the operator of ONNX, or else the expression."""
-        if self._is_plain(out, result, *(each.type for each in inputs)):
+        if is_exact(self, result) and self._is_plain(out, result, *(each.type for each in inputs)):
             return super().to_onnx(out, result, *inputs)
         return write_formula(out, self, *inputs)
 
@@ -252,6 +246,8 @@ class Structured(Operator):
 
 class Composite(Operator):
     """An operator made of others. A backend may claim it whole; otherwise it is expanded."""
+
+    carries: ClassVar[bool] = True
 
     def expand(self, *inputs: Any, **unused: Any) -> Node:
         """Returns the result in terms of other operators. Override with named parameters."""
@@ -388,58 +384,6 @@ def _positional(method: Callable[..., object]) -> tuple[str, ...]:
         star = "*" if parameter.kind is inspect.Parameter.VAR_POSITIONAL else ""
         names.append(star + parameter.name)
     return tuple(names)
-
-
-# ---- running a graph on numpy ----------------------------------------------------------------
-
-
-def run(
-    roots: Iterable[Node],
-    values: Mapping[str, Array],
-    constants: Mapping[str, Array] | None = None,
-    observe: Callable[[Node, Array], None] | None = None,
-) -> list[Array]:
-    """Evaluates nodes with each operator's numpy meaning.
-
-    Args:
-        roots: What to compute.
-        values: Arrays for inputs by label and for parameters by path.
-        constants: Data of `Constant` nodes by digest.
-        observe: Sees each value as soon as it is known.
-
-    Returns:
-        One array for each root.
-    """
-    roots = list(roots)
-    known: dict[Node, Array] = {}
-    for node in topological(roots):
-        known[node] = _run_node(node, known, values, constants or {})
-        if observe is not None:
-            observe(node, known[node])
-    return [known[root] for root in roots]
-
-
-def _run_node(
-    node: Node,
-    known: Mapping[Node, Array],
-    values: Mapping[str, Array],
-    constants: Mapping[str, Array],
-) -> Array:
-    from dhc.ir.graph import Param
-
-    match node.op:
-        case Input(label):
-            return values[label]
-        case Param(path):
-            return values[path]
-        case Constant(digest):
-            return constants[digest]
-        case Literal_(value, dtype):
-            return np.asarray(value, dtype.numpy)
-        case Operator() as operator:
-            with np.errstate(all="ignore"):
-                return operator.numpy(*(known[source] for source in node.inputs))
-    raise TypeError(f"'{node.op.name}' has no numpy meaning")
 
 
 __all__ = [

@@ -102,6 +102,7 @@ class BitCast(Elementwise):
     to: DType
 
     elements: ClassVar[Elements] = "any"
+    carries: ClassVar[bool] = True
 
     def infer(self, *inputs: Tensor) -> Tensor:
         dtype = inputs[0].dtype

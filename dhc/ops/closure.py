@@ -18,7 +18,8 @@ class Closure:
     """A closed graph, and the outer values that it reads besides its bound inputs.
 
     Attributes:
-        body: Its inputs are the bound ones, then one for each capture, called "0", "1", ...
+        body: Its inputs are the bound ones, then one for each capture, called "0", "1", ...; so are
+            its outputs. Bodies that do the same are the same.
         captures: Values of the surroundings, in the order of the inputs.
     """
 
@@ -31,16 +32,15 @@ def placeholder(name: str, type: Tensor) -> Node:
     return Input(f"{name}@{next(_numbers)}", type)()
 
 
-def close(name: str, bound: Sequence[Node], outputs: Sequence[tuple[str, Node]]) -> Closure:
-    """Returns a piece of a graph as a graph of its own.
+def close(bound: Sequence[Node], outputs: Sequence[Node]) -> Closure:
+    """Returns a piece of a graph as a graph of its own, in which nothing has a name.
 
     Args:
-        name: What to call it.
         bound: Its placeholders.
         outputs: Its results, in terms of the placeholders and of anything outside. What does not
             depend on the placeholders is computed outside.
     """
-    order = list(topological(node for _, node in outputs))
+    order = list(topological(outputs))
     inside = set(bound)
     for node in order:
         if any(source in inside for source in node.inputs):
@@ -59,6 +59,6 @@ def close(name: str, bound: Sequence[Node], outputs: Sequence[tuple[str, Node]])
     for node in order:
         if node in inside and node not in made:
             made[node] = rebuild(node, tuple(use(source) for source in node.inputs))
-    closed = tuple((label, use(node)) for label, node in outputs)
+    closed = tuple((str(i), use(node)) for i, node in enumerate(outputs))
     inputs = tuple(made[node] for node in (*bound, *captures))
-    return Closure(Graph(name, inputs, closed), tuple(captures))
+    return Closure(Graph("body", inputs, closed), tuple(captures))

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from dhc.ir.graph import Input, Node
+from dhc.ir.graph import Input, Node, literal
 from dhc.ir.kernel import Assign, Declare, For, Statement, Store
 from dhc.ir.scalar import Buffer, Load, Scalar, Var, lift
 from dhc.ir.scalar import index as to_index
@@ -24,9 +24,9 @@ from dhc.ops.base import (
     require_elements,
 )
 from dhc.ops.conv import int_size
-from dhc.ops.elementwise import Mul
+from dhc.ops.elementwise import Cast, Mul
 from dhc.ops.foreign import Call, ForeignError
-from dhc.ops.movement import Pad, slice_axis
+from dhc.ops.movement import Expand, Pad, slice_axis
 from dhc.ops.outward import Outward, Term
 from dhc.ops.sample import Sample, sample
 from dhc.ops.sort import line_count, lines_of
@@ -93,6 +93,7 @@ class Cumulative(Structured):
             sample(cls(-1, exclusive=True), "f32[3, 4]"),
             sample(cls(0, True, True), "i32[4, 2]"),
             sample(cls(0, reverse=True), "f32[6]"),
+            sample(cls(1, exclusive=True), "f32[3, 1]"),
         ]
 
 
@@ -138,6 +139,8 @@ class CumProd(Cumulative):
     def _moved(self, x: Node, axis: int, by: int) -> Node:
         """The elements `by` places farther on, behind ones."""
         count = int_size(x.type.shape[axis])
+        if by >= count:
+            return Expand(x.type.shape)(Cast(x.type.dtype)(literal(1, DType.I32)))
         kept = (by, count) if self.reverse else (0, count - by)
         room: list[tuple[int, int]] = [(0, 0)] * x.type.rank
         room[axis] = (0, by) if self.reverse else (by, 0)

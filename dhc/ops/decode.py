@@ -103,8 +103,7 @@ class _Search:
         first = self._first(states)
         carries = tuple(placeholder("carry", node.type) for node in first.nodes)
         following, parents = self._advance(_Hypotheses.of(carries))
-        outputs = [(f"{k}", node) for k, node in enumerate((*following.nodes, parents))]
-        closure = close("decode", carries, outputs)
+        closure = close(carries, (*following.nodes, parents))
         scan = Scan(closure.body, 0, len(carries), self.length)
         inputs = (*first.nodes, *closure.captures)
         words = scan(*inputs)
@@ -157,11 +156,8 @@ class _Search:
             for name in ("word", "origin")
         )
         place = placeholder("place", best.type)
-        outputs = [
-            ("place", GatherElements(1)(origin, place)),
-            ("word", GatherElements(1)(word, place)),
-        ]
-        closure = close("trace", (word, origin, place), outputs)
+        outputs = [GatherElements(1)(each, place) for each in (origin, word)]
+        closure = close((word, origin, place), outputs)
         scan = Scan(closure.body, 2, 1, self.length, output=1, reverse=True)
         return scan(words, origins, best, *closure.captures)
 

@@ -38,7 +38,7 @@ def pull_back(
         observe: Sees every gradient that is made, with the node whose rule made it.
 
     Returns:
-        Nodes of the inputs' types; None for an input that does not matter.
+        Nodes of the inputs' types, of narrow ones f32; None for an input that does not matter.
 
     Raises:
         NoGradientError: if an operator on the way has no gradient.

@@ -321,7 +321,7 @@ class Clip(Arithmetic):
             if call.has(number) and not isinstance(call.value(number), Known):
                 x = (Max if number == 1 else Min)()(x, call.tensor(number))
             elif call.has(number):
-                limits[number - 1] = float(call.numbers(number).reshape(-1)[0])
+                limits[number - 1] = call.number(number)
         low, high = limits
         return cls(min(low, high), high)(x)
 
@@ -347,22 +347,21 @@ class Clip(Arithmetic):
 
 @op("cast", onnx=Onnx("Cast", since=13))
 class Cast(Elementwise):
-    """Conversion to another element type; floats to integers truncate toward zero."""
+    """Conversion to another element type; floats to integers truncate toward zero.
+
+    Narrow floats are the nearest, half to even. What lies beyond the largest number becomes
+    infinity, NaN where there is none, or that number if `saturate`; so does the end of the range of
+    integers.
+    """
 
     to: DType
     saturate: bool = False
 
     elements: ClassVar[Elements] = "any"
+    carries: ClassVar[bool] = True
 
     def scalar(self, x: Scalar) -> Scalar:
         return cast(x, self.to, self.saturate)
-
-    @classmethod
-    def from_onnx(cls, call: Call) -> Node:
-        call.get("saturate", 1)  # it only matters for types of 8 bits that dhc does not have
-        call.get("round_mode", "up")
-        x, to = call.tensor(0), call.dtype("to")
-        return x if x.type.dtype is to else cls(to)(x)
 
     def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
         return write_formula(out, self, *inputs)
@@ -382,6 +381,7 @@ class Where(Elementwise):
     """The element of `then` where the condition holds, else that of `otherwise`."""
 
     elements: ClassVar[Elements] = "any"
+    carries: ClassVar[bool] = True
 
     def infer(self, *inputs: Tensor) -> Tensor:
         if len(inputs) != 3 or inputs[0].dtype is not DType.BOOL:
@@ -409,6 +409,7 @@ class Map(Elementwise):
     body: Scalar
 
     elements: ClassVar[Elements] = "any"
+    carries: ClassVar[bool] = True
 
     def infer(self, *inputs: Tensor) -> Tensor:
         return Tensor(self.body.dtype, broadcast_shapes(self.name, [t.shape for t in inputs]))

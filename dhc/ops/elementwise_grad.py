@@ -5,6 +5,7 @@ from __future__ import annotations
 from dhc.ir.derive import derive
 from dhc.ir.graph import Node
 from dhc.ir.scalar import Var, cast
+from dhc.ir.types import DType
 from dhc.ops.base import Elementwise
 from dhc.ops.elementwise import Map
 from dhc.ops.reduce import sum_to_shape
@@ -24,9 +25,21 @@ def elementwise_gradients(
     above = Var(f"x{len(inputs)}", upstream.type.dtype)
     gradients: list[Node | None] = []
     for name, node in zip(names, inputs, strict=True):
-        if not (node.type.dtype.is_float and body.dtype.is_float):
+        if not (_is_smooth(node.type.dtype) and _is_smooth(body.dtype)):
             gradients.append(None)
             continue
-        slope = Map(cast(above, name.dtype) * derive(body, name))(*inputs, upstream)
-        gradients.append(sum_to_shape(slope, node.type.shape))
+        within = _computed(body.dtype)
+        slope = cast(above, within) * cast(derive(body, name), within)
+        given = Map(cast(slope, _computed(name.dtype)))(*inputs, upstream)
+        gradients.append(sum_to_shape(given, node.type.shape))
     return tuple(gradients)
+
+
+def _is_smooth(dtype: DType) -> bool:
+    """Whether numbers of a type lie close enough for slopes: powers of two alone do not."""
+    return dtype.is_float and dtype is not DType.F8E8M0
+
+
+def _computed(dtype: DType) -> DType:
+    """The type of gradients: those of narrow numbers are f32, so that they can be summed."""
+    return DType.F32 if dtype.is_narrow else dtype

@@ -19,15 +19,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhc.ir.graph import Node
-from dhc.ir.size import Expr, Size
+from dhc.ir.number import canonical
+from dhc.ir.size import Expr, Size, symbol, symbols
 from dhc.ir.types import DType, dtype_of
 
 Array = NDArray[Any]
 T = TypeVar("T")
 ELEMENTS: Mapping[int, DType] = {
     1: DType.F32, 2: DType.U8, 3: DType.I8, 4: DType.U16, 5: DType.I16, 6: DType.I32, 7: DType.I64,
-    9: DType.BOOL, 10: DType.F16, 11: DType.F64, 12: DType.U32, 13: DType.U64,
-}  # fmt: skip  # by their numbers in ONNX; dhc has bf16 in training alone
+    9: DType.BOOL, 10: DType.F16, 11: DType.F64, 12: DType.U32, 13: DType.U64, 16: DType.BF16,
+    17: DType.F8E4M3FN, 18: DType.F8E4M3FNUZ, 19: DType.F8E5M2, 20: DType.F8E5M2FNUZ,
+    21: DType.U4, 22: DType.I4, 23: DType.F4E2M1, 24: DType.F8E8M0, 25: DType.U2, 26: DType.I2,
+}  # fmt: skip  # by their numbers in ONNX
+TEXT = 8  # the number of text, which is no element type of dhc
 
 
 class ForeignError(Exception):
@@ -35,12 +39,16 @@ class ForeignError(Exception):
 
     Attributes:
         unknown: Values that could be read if they were known before the model runs.
+        sizes: What sizes of the inputs must be, by name, so that it can be read.
     """
 
-    def __init__(self, text: str, unknown: Iterable[Node] = ()) -> None:
-        """Keeps the values beside the text."""
+    def __init__(
+        self, text: str, unknown: Iterable[Node] = (), sizes: Mapping[str, int] | None = None
+    ) -> None:
+        """Keeps values and sizes beside the text."""
         super().__init__(text)
         self.unknown = frozenset(unknown)
+        self.sizes = dict(sizes or {})
 
 
 @dataclass(frozen=True)
@@ -51,11 +59,13 @@ class Known:
         array: The elements, as Python objects if some are sizes with names.
         dtype: The element type that the model gives it.
         path: The name of the parameter that it is, if it is one.
+        name: What it is called where it is kept as it is, such as weights that stand in a node.
     """
 
     array: Array
     dtype: DType
     path: str = ""
+    name: str = ""
 
     @property
     def has_names(self) -> bool:
@@ -74,14 +84,48 @@ class Tensors:
 
 
 @dataclass(frozen=True)
+class Strings:
+    """A tensor of text, which is known while a model is read.
+
+    Attributes:
+        array: Python's strings.
+    """
+
+    array: Array
+
+
+@dataclass(frozen=True)
 class Nothing:
     """An optional value that is empty; one that is not is what it holds."""
 
 
-Held = Value | Tensors | Nothing
+Held = Value | Tensors | Strings | Nothing
 Results = Held | tuple[Held, ...]
 Body = Callable[[Sequence[Held]], tuple[Held, ...]]
 """A graph within a node: reads it for these inputs, among the names around it."""
+
+
+class Finders:
+    """What finds sizes when a model runs, and how these sizes are called.
+
+    Args:
+        name: Makes a name of a wish that differs from all others.
+
+    Attributes:
+        nodes: The nodes that find them.
+    """
+
+    def __init__(self, name: Callable[[str], str]) -> None:
+        self.nodes: list[Node] = []
+        self._name = name
+        self._made: dict[object, Node] = {}
+
+    def once(self, key: object, make: Callable[[str], Node]) -> Node:
+        """Returns the node that finds a size, which `make` makes given its name, once for a key."""
+        if key not in self._made:
+            node = self._made[key] = make(self._name(f"found {len(self.nodes)}"))
+            self.nodes.append(node)
+        return self._made[key]
 
 
 class Call:
@@ -94,6 +138,8 @@ class Call:
         attributes: What it says, by name.
         results: Which outputs are wanted.
         keep: Makes a node of a known tensor.
+        finders: Takes what finds sizes when the model runs.
+        names: The values around the node, by name.
     """
 
     def __init__(
@@ -104,13 +150,17 @@ class Call:
         attributes: Mapping[str, object],
         results: Sequence[bool],
         keep: Callable[[Known], Node],
+        finders: Finders,
+        names: Mapping[str, Held | None] | None = None,
     ) -> None:
         self.op_type = op_type
         self.opset = opset
         self.results = tuple(results)
+        self.finders = finders
         self._inputs = tuple(inputs)
         self._attributes = dict(attributes)
         self._keep = keep
+        self._names = names or {}
         self._asked: set[str] = set()
 
     # ---- inputs ------------------------------------------------------------------------------
@@ -141,6 +191,17 @@ class Call:
         """
         return as_value(self.held(number), f"input {number + 1}")
 
+    def strings(self, number: int) -> Array:
+        """Returns an input that is text, as Python's strings.
+
+        Raises:
+            ForeignError: if it is none.
+        """
+        found = self.held(number)
+        if not isinstance(found, Strings):
+            raise ForeignError(f"input {number + 1} is no text")
+        return found.array
+
     def sequence(self, number: int) -> tuple[Value, ...]:
         """Returns the tensors of an input that is a sequence.
 
@@ -163,6 +224,17 @@ class Call:
     def constant(self, array: Array) -> Node:
         """Returns a tensor that a reader computes as a node."""
         return self._keep(Known(array, dtype_of(array)))
+
+    def named(self, name: str) -> Value:
+        """Returns a tensor that the node speaks of by name.
+
+        Raises:
+            ForeignError: if nothing computes it, or it is no tensor.
+        """
+        found = self._names.get(name)
+        if found is None:
+            raise ForeignError(f"nothing computes '{name}'")
+        return as_value(found, f"'{name}'")
 
     @property
     def tensors(self) -> tuple[Node, ...]:
@@ -196,6 +268,11 @@ class Call:
         if found.dtype == object:
             raise ForeignError(f"input {number + 1} depends on the sizes of the inputs")
         return found
+
+    def number(self, number: int) -> float:
+        """Returns an input that is one number, with as few digits as its type allows."""
+        found, dtype = float(self.numbers(number).reshape(-1)[0]), as_dtype(self.value(number))
+        return float(canonical(found, dtype)) if dtype.is_float else found
 
     def listed(self, number: int, name: str = "") -> tuple[int, ...]:
         """Returns whole numbers: an input, or the attribute that older versions had in its place.
@@ -313,6 +390,24 @@ def reads(*op_types: str, domain: str = "") -> Callable[[Reader], Reader]:
     return register
 
 
+def require_size(size: Size, wanted: Size, what: str) -> None:
+    """Asks for a size that is open to be the number that it must be.
+
+    Raises:
+        ForeignError: if it is open; the text begins with this.
+    """
+    if isinstance(size, Expr) and isinstance(wanted, int):
+        names = symbols(size)
+        alone = len(names) == 1 and size == symbol(min(names))
+        text = f"{what} must be {wanted}, not {size}"
+        raise ForeignError(text, sizes={min(names): wanted} if alone else None)
+
+
+def as_dtype(value: Value) -> DType:
+    """Returns the element type of a tensor, known or not."""
+    return value.dtype if isinstance(value, Known) else value.type.dtype
+
+
 def as_value(held: Held, name: str) -> Value:
     """Returns what is a tensor.
 
@@ -323,6 +418,8 @@ def as_value(held: Held, name: str) -> Value:
         raise ForeignError(f"{name} is a sequence")
     if isinstance(held, Nothing):
         raise ForeignError(f"{name} is an optional that is empty")
+    if isinstance(held, Strings):
+        raise ForeignError(f"{name} is text")
     return held
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 
 from dhc.ir.graph import Node
-from dhc.ir.size import Expr, Size, ceil_divide
+from dhc.ir.size import Expr, Size, ceil_divide, unify
 from dhc.ops.base import Axis, LayerContext, TypeRuleError, layer, normalize_axis
 from dhc.ops.conv import int_size
 from dhc.ops.foreign import Call, ForeignError, Value, reads
 from dhc.ops.movement import Borders, Pad, slice_axis
-from dhc.ops.shape import Concat, Permute, Reshape
+from dhc.ops.shape import Concat, Reshape
 
 
 @layer("reshape")
@@ -80,43 +81,6 @@ def stack(context: LayerContext, *inputs: Node, axis: int = 0) -> Node:
     return Concat(normalize_axis("stack", axis, grown[0].type.rank))(*grown)
 
 
-@layer("slice")
-def slice(
-    context: LayerContext,
-    x: Node,
-    axis: Axis,
-    start: Size | None = None,
-    stop: Size | None = None,
-    step: int = 1,
-) -> Node:
-    """Elements `start` to before `stop` of an axis, as in Python: -1 is the last element."""
-    return part(x, axis, start, stop, step)
-
-
-def part(x: Node, axis: int, start: Size | None, stop: Size | None, step: int = 1) -> Node:
-    """Returns what the layer `slice` gives."""
-    if step == 0:
-        raise TypeRuleError("'slice' cannot take steps of 0.")
-    place = normalize_axis("slice", axis, x.type.rank)
-    return slice_axis(x, place, *bounds(x.type.shape[place], start, stop, step), step)
-
-
-def bounds(whole: Size, start: Size | None, stop: Size | None, step: int) -> tuple[Size, Size]:
-    """Returns a start and a stop as `slice_axis` wants them, for an axis of so many elements."""
-    first, last = (0, whole) if step > 0 else (whole - 1, -1)
-    begin = first if start is None else _place(start, whole, step)
-    end = last if stop is None else _place(stop, whole, step)
-    return begin, end
-
-
-def _place(value: Size, whole: Size, step: int) -> Size:
-    """A start or stop, counted from the front and, where sizes are known, inside the axis."""
-    place = value + whole if isinstance(value, int) and value < 0 else value
-    if isinstance(place, int) and isinstance(whole, int):
-        return min(max(place, 0), whole) if step > 0 else min(max(place, -1), whole - 1)
-    return place
-
-
 @layer("split")
 def split(
     context: LayerContext, x: Node, parts: int | tuple[int, ...], axis: Axis = 1
@@ -131,8 +95,8 @@ def split(
     sizes = (whole // parts,) * parts if isinstance(parts, int) else parts
     if sum(sizes) != whole:
         raise TypeRuleError(f"'split' has parts of {sum(sizes)} elements, not {whole}.", 0)
-    starts = [sum(sizes[:i]) for i in range(len(sizes))]
-    return tuple(slice_axis(x, place, s, s + n) for s, n in zip(starts, sizes, strict=True))
+    starts = [0, *accumulate(sizes)]
+    return tuple(slice_axis(x, place, s, s + n) for s, n in zip(starts, sizes, strict=False))
 
 
 @layer("pad")
@@ -181,8 +145,14 @@ def _read_squeeze(call: Call) -> Node:
     x = call.tensor(0)
     shape = x.type.shape
     axes = _axes("squeeze", call.listed(1, "axes"), len(shape))
-    axes = axes or [axis for axis, size in enumerate(shape) if size == 1]
+    axes = axes or [axis for axis, size in enumerate(shape) if _is_one(size)]
     return Reshape(tuple(size for axis, size in enumerate(shape) if axis not in axes))(x)
+
+
+def _is_one(size: Size) -> bool:
+    if isinstance(size, Expr) and unify(size, 1) is not None:
+        raise ForeignError(f"which axes it leaves out depends on whether {size} is 1")
+    return size == 1
 
 
 @reads("Unsqueeze")
@@ -200,33 +170,14 @@ def _read_split(call: Call) -> tuple[Value, ...]:
 
     x = call.value(0)
     axis = normalize_axis("split", call.get("axis", 0), type_of(x).rank)
-    count = call.get("num_outputs", len(call.results))
+    count = len(call.results)
+    call.must("num_outputs", count)
     whole = type_of(x).shape[axis]
     sizes = call.sizes(1) if call.has(1) else call.ints("split")
     if not sizes:
         each = ceil_divide(whole, count)
         sizes = (*[each] * (count - 1), whole - each * (count - 1))
-    starts = [sum(sizes[:number]) for number in range(len(sizes))]
-    return tuple(cut(call, x, (axis, s, s + n, 1)) for s, n in zip(starts, sizes, strict=True))
-
-
-@reads("DepthToSpace")
-def _read_depth_to_space(call: Call) -> Node:
-    x, block = call.tensor(0), call.get("blocksize", 1)
-    n, c, h, w = x.type.shape
-    inner = c // (block * block)
-    split: tuple[Size, ...] = (n, block, block, inner, h, w)
-    order = (0, 3, 4, 1, 5, 2)
-    if call.get("mode", "DCR") != "DCR":
-        split, order = (n, inner, block, block, h, w), (0, 1, 4, 2, 5, 3)
-    return Reshape((n, inner, h * block, w * block))(Permute(order)(Reshape(split)(x)))
-
-
-@reads("SpaceToDepth")
-def _read_space_to_depth(call: Call) -> Node:
-    x, block = call.tensor(0), call.get("blocksize", 1)
-    n, c, h, w = x.type.shape
-    split = Reshape((n, c, h // block, block, w // block, block))(x)
-    blocks_first = call.get("mode", "DCR") == "DCR"
-    moved = Permute((0, 3, 5, 1, 2, 4) if blocks_first else (0, 1, 3, 5, 2, 4))(split)
-    return Reshape((n, c * block * block, h // block, w // block))(moved)
+    if len(sizes) != count:
+        raise ForeignError(f"it makes {len(sizes)} parts for {count} outputs")
+    starts = [0, *accumulate(sizes)]
+    return tuple(cut(call, x, (axis, s, s + n, 1)) for s, n in zip(starts, sizes, strict=False))

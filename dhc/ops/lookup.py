@@ -55,6 +55,8 @@ class Gather(Movement):
         count = x.shape[self.axis]
         valid = (indices >= -count) & (indices < count)
         axis = self.axis % x.ndim
+        if count == 0:
+            return np.zeros((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]), x.dtype)
         taken = np.take(x, np.where(valid, indices, 0).astype(np.int64), axis=axis)
         trailing = (1,) * (x.ndim - axis - 1)
         return np.where(valid.reshape((*valid.shape, *trailing)), taken, x.dtype.type(0))
@@ -123,6 +125,8 @@ class GatherElements(Movement):
 
     def numpy(self, x: Array, indices: Array) -> Array:
         count = x.shape[self.axis]
+        if count == 0:
+            return np.zeros(indices.shape, x.dtype)
         valid = (indices >= -count) & (indices < count)
         where = [slice(0, size) for size in indices.shape]
         where[self.axis] = slice(None)

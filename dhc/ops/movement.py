@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from dhc.ir.graph import Input, Node
+from dhc.ir.graph import Node
 from dhc.ir.scalar import Number, Scalar, cast, maximum, minimum
 from dhc.ir.scalar import index as to_index
 from dhc.ir.size import Shape, Size, ceil_divide, static
@@ -29,7 +29,7 @@ from dhc.ops.base import (
 from dhc.ops.foreign import Call, ForeignError, Value
 from dhc.ops.outward import FIRST, LAST, Outward, Term
 from dhc.ops.outward_elements import write_elements
-from dhc.ops.phrase import Phrase, plain_phrase, unusual
+from dhc.ops.phrase import Phrase, unusual
 from dhc.ops.sample import Sample, sample
 
 Borders = Literal["constant", "reflect", "replicate", "wrap"]
@@ -37,7 +37,7 @@ _FOREIGN_BORDERS: dict[str, Borders] = {
     "constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "wrap",
 }  # fmt: skip
 _BORDERS = {own: name for name, own in _FOREIGN_BORDERS.items()}
-_BEYOND = 2**31 - 1  # exporters write this number, or a larger one, for "up to the end"
+_BEYOND = 999_999_999  # exporters write this number, or a larger one, for "up to the end"
 _NUMPY_BORDERS: dict[str, Literal["reflect", "edge", "wrap"]] = {
     "reflect": "reflect", "replicate": "edge", "wrap": "wrap",
 }  # fmt: skip
@@ -100,7 +100,8 @@ class Tile(Movement):
         return x.with_shape(tuple(s * r for s, r in zip(x.shape, self.repeats, strict=True)))
 
     def element(self, out: Tensor, index: Index, x: Operand) -> Scalar:
-        return x[tuple(i % size_scalar(s) for i, s in zip(index, x.type.shape, strict=True))]
+        axes = zip(index, x.type.shape, self.repeats, strict=True)
+        return x[tuple(i if times == 1 else i % size_scalar(size) for i, size, times in axes)]
 
     def numpy(self, x: Array) -> Array:
         return np.tile(x, self.repeats)
@@ -199,7 +200,7 @@ class Slice(Movement):
     def from_onnx(cls, call: Call) -> Value:
         """Starts and ends are attributes before version 10; both may lie beyond the axis."""
         from dhc.ops.empty import cut, type_of
-        from dhc.ops.layout import bounds
+        from dhc.ops.slicing import bounds
 
         x = call.value(0)
         old = call.opset < 10
@@ -227,23 +228,20 @@ class Slice(Movement):
 
     def _end(self, axis: int, whole: Size) -> Size:
         """The place behind the last element; in front of the first it counts from the end."""
-        step = self.step[axis]
-        end = self.start[axis] + (self.size[axis] - 1) * step + (1 if step > 0 else -1)
-        if step < 0:
+        end = self.stop(axis)
+        if self.step[axis] < 0:
             return FIRST if end == -1 else end if isinstance(end, int) else end - whole
         return LAST if end == whole else end
 
+    def stop(self, axis: int) -> Size:
+        """The place behind the last element."""
+        step = self.step[axis]
+        return self.start[axis] + (self.size[axis] - 1) * step + (1 if step > 0 else -1)
+
     def phrase(self, x: Node) -> Phrase:
-        parts = zip(self.start, self.size, self.step, x.type.shape, strict=True)
-        cut = [axis for axis, each in enumerate(parts) if each != (0, each[3], 1, each[3])]
-        if len(cut) > 1:
-            return plain_phrase(self, (x,))
-        axis = cut[0] if cut else 0
-        start, step = self.start[axis], self.step[axis]
-        stop = start + (self.size[axis] - 1) * step + (1 if step > 0 else -1)
-        first, last = (0, x.type.shape[axis]) if step > 0 else (x.type.shape[axis] - 1, -1)
-        said = unusual(start=(start, first), stop=(stop, last), step=(step, 1))
-        return Phrase(self.name, (x,), {"axis": axis} | said)
+        from dhc.ops.slicing import slice_phrase
+
+        return slice_phrase(self, x)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -262,7 +260,7 @@ class Embed(Movement):
     step: tuple[int, ...]
 
     def infer(self, x: Tensor) -> Tensor:
-        Slice(self.start, x.shape, self.step)(_placeholder(x.with_shape(self.shape)))
+        Slice(self.start, x.shape, self.step).infer(x.with_shape(self.shape))
         return x.with_shape(self.shape)
 
     def element(self, out: Tensor, index: Index, x: Operand) -> Scalar:
@@ -440,10 +438,6 @@ def reversed_axes(x: Node, axes: Sequence[int]) -> Node:
     start = tuple(size - 1 if axis in axes else 0 for axis, size in enumerate(shape))
     step = tuple(-1 if axis in axes else 1 for axis in range(len(shape)))
     return Slice(start, shape, step)(x)
-
-
-def _placeholder(type: Tensor) -> Node:
-    return Input("x", type)()
 
 
 def _text(shape: Shape) -> str:

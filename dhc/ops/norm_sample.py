@@ -176,6 +176,50 @@ class InstanceNorm(OverSpace):
         return [plane, sample(cls(0.1), "f32[2, 2, 5]")]
 
 
+@op("rmsnorm", onnx=Onnx("RMSNormalization", since=23))
+class RmsNorm(Composite):
+    """x over its root mean square over the last axes, times a scale (arXiv:1910.07467).
+
+    The scale has the sizes of the axes.
+    """
+
+    axes: tuple[int, ...] = (-1,)
+    epsilon: float = 1e-5
+
+    def expand(self, x: Node, *scale: Node) -> Node:
+        require_elements(self.name, "float", (x.type,))
+        axes = normalised_axes(self.name, x, self.axes)
+        if axes != tuple(range(x.type.rank - len(axes), x.type.rank)) or len(scale) > 1:
+            raise TypeRuleError(f"'{self.name}' takes the last axes of {x.type}, and a scale.", 0)
+        result = Div()(x, root_mean_square(x, axes, self.epsilon))
+        return Mul()(result, scale[0]) if scale else result
+
+    @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        call.must("stash_type", 1)
+        x = call.tensor(0)
+        first = normalize_axis(cls.name, call.get("axis", -1), x.type.rank)
+        axes = tuple(range(first, x.type.rank))
+        return cls(axes, call.get("epsilon", 1e-5))(x, call.tensor(1))
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        """As what it is made of: few readers know the operator."""
+        return out.expanded(self, *inputs)
+
+    def phrase(self, x: Node, *scale: Node) -> Phrase:
+        count = len(normalised_axes(self.name, x, self.axes))
+        own = weights_of(scale=scale[0]) if scale else {}
+        if own is None:
+            return plain_phrase(self, (x, *scale))
+        said = unusual(axes=(count, 1), epsilon=(self.epsilon, 1e-5), affine=(bool(scale), True))
+        return Phrase(self.name, (x,), said, own)
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        last = sample(cls(), "f32[2, 3, 5]", "f32[5]", ranges=_RANGES[:2])
+        return [last, sample(cls((1, 2), 0.1), "f32[2, 3, 4]")]
+
+
 def _layer_phrase(
     operator: Composite, x: Node, weights: tuple[Node, ...], said: dict[str, object] | None = None
 ) -> Phrase:
@@ -240,6 +284,18 @@ def instancenorm(
     return InstanceNorm(epsilon)(x, *_weights(context, shape, affine, x.type.dtype))
 
 
+@layer("rmsnorm")
+def rmsnorm(
+    context: LayerContext, x: Node, axes: int = 1, epsilon: float = 1e-5, affine: bool = True
+) -> Node:
+    """Division by the root mean square over the last axes, as many as `axes` says."""
+    require_least("rmsnorm", "epsilon", epsilon, 0)
+    last = tuple(range(x.type.rank - axes, x.type.rank))
+    shape = tuple(int_size(x.type.shape[each]) for each in last) if affine else ()
+    scale = (context.param("scale", shape, Initializer(value=1.0), dtype=x.type.dtype),)
+    return RmsNorm(last, epsilon)(x, *(scale if affine else ()))
+
+
 # ---- nodes of ONNX ---------------------------------------------------------------------------
 
 
@@ -276,10 +332,13 @@ def _read_local_response(call: Call) -> Node:
     """Each element over the squares of its neighbours among the channels (Krizhevsky, 2012)."""
     x, size = call.tensor(0), call.get("size", 1)
     dtype, channels = x.type.dtype, int_size(x.type.shape[1])
-    before = (size - 1) // 2
-    around = ((0, 0), (before, size - 1 - before), *[(0, 0)] * (x.type.rank - 2))
+    if size < 1:
+        raise ForeignError(f"attribute 'size' is {size}")
+    before, after = (min(way, channels - 1) for way in ((size - 1) // 2, size // 2))
+    around = ((0, 0), (before, after), *[(0, 0)] * (x.type.rank - 2))
     squares = Pad(around)(Mul()(x, x))
-    windows = [slice_axis(squares, 1, first, first + channels) for first in range(size)]
+    firsts = range(before + after + 1)
+    windows = [slice_axis(squares, 1, first, first + channels) for first in firsts]
     total = functools.reduce(Add(), windows)
     share = literal(call.get("alpha", 1e-4) / size, dtype)
     base = Add()(literal(call.get("bias", 1.0), dtype), Mul()(share, total))

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dhc.ir.graph import Input, Literal_, Node, Op, topological
-from dhc.ir.size import Expr, FloorDiv, Shape, Size, Symbol
+from dhc.ir.size import Atom, Count, Expr, FloorDiv, Least, Shape, Size, count_size, symbol
 from dhc.ir.types import DType, Tensor
 from dhc.ops.foreign import ELEMENTS, ForeignError
 
@@ -172,6 +172,13 @@ class Outward:
         """Writes a list of whole numbers, such as axes."""
         return self.constant(np.array(tuple(values), np.int64), DType.I64)
 
+    def open_size(self) -> Size:
+        """Returns a size that differs from all others, for axes whose size nothing can say.
+
+        Runtimes lay out memory by what a model says of sizes.
+        """
+        return symbol(self._names.new("open"))
+
     # ---- operators ---------------------------------------------------------------------------
 
     def apply(self, operator: Op, *inputs: Term) -> Term:
@@ -307,9 +314,14 @@ class Outward:
         assert total is not None
         return total
 
-    def _atom(self, atom: Symbol | FloorDiv) -> Term:
-        if isinstance(atom, FloorDiv):
-            return self._whole("Div", self.size(atom.value), self.numbers((atom.divisor,)))
+    def _atom(self, atom: Atom) -> Term:
+        match atom:
+            case FloorDiv(value, divisor):
+                return self._whole("Div", self.size(value), self.numbers((divisor,)))
+            case Least(value, most):
+                return self._whole("Min", self.size(value), self.numbers((most,)))
+            case Count():
+                return self._count(atom)
         alone = Expr((((atom,), 1),))
         for each in self._inputs:
             if alone in each.shape:
@@ -317,6 +329,18 @@ class Outward:
                 rank = Tensor(DType.I64, (each.type.rank,))
                 return self._whole("Gather", self.node("Shape", (each,), rank), where, axis=0)
         raise ForeignError(f"the size {atom} is that of no input")
+
+    def found(self, size: Size, where: Term) -> Term:
+        """Remembers that the first axis of a value is as long as a count says."""
+        self._root._once["count", size] = where
+        return where
+
+    def _count(self, atom: Count) -> Term:
+        where: Term | None = self._root._once.get(("count", count_size(atom.name, atom.most)))
+        if where is None:
+            raise ForeignError(f"the size {atom} is found by nothing before it")
+        shape = self.node("Shape", (where,), Tensor(DType.I64, (where.type.rank,)))
+        return self._whole("Gather", shape, self.numbers((0,)), axis=0)
 
     def _whole(self, op_type: str, *inputs: Term, **attributes: int) -> Term:
         count = len(inputs) if op_type == "Concat" else 1
@@ -369,3 +393,10 @@ def attributes_of(operator: Operator, names: Mapping[str, str]) -> dict[str, Att
         floats = each.type in ("float", float) and isinstance(value, int)
         found[names.get(each.name, each.name)] = float(value) if floats else value
     return found
+
+
+def is_exact(operator: Operator, result: Tensor) -> bool:
+    """Whether attributes, which have 32 bits in ONNX, say the numbers that f64 is computed with."""
+    values = [getattr(operator, each.name) for each in fields(operator)]
+    numbers = [each for each in values if isinstance(each, float)]
+    return result.dtype is not DType.F64 or all(float(np.float32(each)) == each for each in numbers)

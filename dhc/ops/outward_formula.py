@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dhc.ir.number import type_range
 from dhc.ir.scalar import (
     Binary,
     Cast,
@@ -23,7 +24,7 @@ from dhc.ir.scalar import (
 from dhc.ir.size import Shape
 from dhc.ir.types import DType, Tensor
 from dhc.ops.foreign import ForeignError
-from dhc.ops.outward import WIDE, Outward, Term
+from dhc.ops.outward import WIDE, Outward, Term, foreign_type
 from dhc.ops.rules import broadcast_shapes
 
 if TYPE_CHECKING:
@@ -202,13 +203,25 @@ class Formula:
         return self.out.cast(made, dtype)
 
     def _cast(self, x: Term, dtype: DType, saturate: bool) -> Term:
-        if dtype is DType.BF16 or x.dtype is DType.BF16:
-            raise ForeignError("its expression computes in bf16")
+        if dtype.is_narrow and dtype.is_float:
+            return self._to_narrow(x, dtype, saturate)
+        if saturate and x.dtype.is_narrow:
+            x = self.out.cast(x, DType.F32 if x.dtype.is_float else DType.I32)
         if saturate and dtype.is_integer:
             low, high = _limits(x.dtype, dtype)
             x = self.plain("Max", x, self.out.number(low, x.dtype))
             x = self.plain("Min", x, self.out.number(high, x.dtype))
         return self.out.cast(x, dtype)
+
+    def _to_narrow(self, x: Term, dtype: DType, saturate: bool) -> Term:
+        """Only types of 8 bits are asked whether they saturate; bf16 does not."""
+        if dtype is DType.BF16 and saturate:
+            raise ForeignError("its expression saturates in bf16")
+        if dtype is DType.BF16 or x.dtype is dtype:
+            return self.out.cast(x, dtype)
+        said = {"saturate": int(saturate)} if dtype is not DType.F4E2M1 else {}
+        number = foreign_type(dtype)
+        return self.out.node("Cast", (x,), x.type.with_dtype(dtype), to=number, **said)
 
 
 def _computed(op_type: str, dtype: DType) -> DType:
@@ -220,11 +233,11 @@ def _computed(op_type: str, dtype: DType) -> DType:
 
 def _limits(source: DType, target: DType) -> tuple[float | int, float | int]:
     """The numbers of one type next to the ends of another one's range, but within it."""
-    info = np.iinfo(target.numpy)
+    least, most = type_range(target)
     if source.is_integer:
-        own = np.iinfo(source.numpy)
-        return max(int(info.min), int(own.min)), min(int(info.max), int(own.max))
-    high = source.numpy.type(info.max)
-    if int(high) > info.max:
+        own = type_range(source)
+        return max(least, own[0]), min(most, own[1])
+    high = source.numpy.type(most)
+    if int(high) > most:
         high = np.nextafter(high, source.numpy.type(0))
-    return float(source.numpy.type(info.min)), float(high)
+    return float(source.numpy.type(least)), float(high)

@@ -20,12 +20,11 @@ the first of which is the output."""
 
 
 def over_time(
-    name: str, sequence: Node, starts: States, lengths: Node | None, reverse: bool, advance: Advance
+    sequence: Node, starts: States, lengths: Node | None, reverse: bool, advance: Advance
 ) -> tuple[Node, States]:
     """Returns the outputs [T, N, units] and the last states.
 
     Args:
-        name: What to call the loop.
         sequence: The elements of all steps [T, N, features].
         starts: The states before the first step.
         lengths: How many steps of each sample are real; None means all. After them states stay and
@@ -38,7 +37,7 @@ def over_time(
     elements = [placeholder("step", s.type.with_shape(s.type.shape[1:])) for s in sequences]
     carries = tuple(placeholder("state", start.type) for start in starts)
     outputs = _outputs(elements, carries, advance(elements[0], carries))
-    closure = close(name, (*elements, *carries), outputs)
+    closure = close((*elements, *carries), outputs)
     scan = Scan(closure.body, len(sequences), len(carries), steps, reverse=reverse)
     inputs = (*sequences, *starts, *closure.captures)
     made = replace(scan, output=len(outputs) - 1)(*inputs)
@@ -54,11 +53,11 @@ def _real(steps: Size, lengths: Node | None) -> list[Node]:
     return [Reshape((*mask.type.shape, 1))(mask)]
 
 
-def _outputs(elements: Sequence[Node], carries: States, new: States) -> list[tuple[str, Node]]:
+def _outputs(elements: Sequence[Node], carries: States, new: States) -> list[Node]:
     """The next states, then the output."""
     output = new[0]
     if len(elements) > 1:
         real = elements[1]
         new = tuple(Where()(real, a, b) for a, b in zip(new, carries, strict=True))
         output = Where()(real, output, literal(0.0, output.type.dtype))
-    return [*((f"state{k}", node) for k, node in enumerate(new)), ("output", output)]
+    return [*new, output]

@@ -9,11 +9,12 @@ from typing import ClassVar, TypeVar
 
 import numpy as np
 
+from dhc.ir.evaluate import reduce_identity
 from dhc.ir.graph import Node
-from dhc.ir.scalar import Scalar, Var, cast, lift, maximum, minimum, reduce_over
+from dhc.ir.scalar import Number, Scalar, Var, cast, lift, maximum, minimum, reduce_over
 from dhc.ir.scalar import index as to_index
 from dhc.ir.size import Shape, Size, ceil_divide, static
-from dhc.ir.types import DType, Tensor
+from dhc.ir.types import DType, Tensor, dtype_of
 from dhc.ops.base import (
     Array,
     Index,
@@ -121,7 +122,7 @@ class Pool(Structured):
         where = read_place(index[2:], taps, self.stride, self.steps, self.pads)
         return taps, (*index[:2], *where)
 
-    def windows(self, x: Array, fill: float) -> Array:
+    def windows(self, x: Array, fill: Number) -> Array:
         """All windows of the padded input, their axes last."""
         rank = len(self.kernel)
         counts = [self._size(size, axis) for axis, size in enumerate(x.shape[2:])]
@@ -154,11 +155,11 @@ class MaxPool(Pool):
 
     def element(self, out: Tensor, index: Index, x: Operand) -> Scalar:
         taps, where = self.window(index)
-        return reduce_over("max", taps, x.padded(where, -math.inf))
+        return reduce_over("max", taps, x.padded(where, reduce_identity("max", out.dtype)))
 
     def numpy(self, x: Array) -> Array:
         axes = tuple(range(-len(self.kernel), 0))
-        return np.asarray(self.windows(x, -np.inf).max(axis=axes))
+        return np.asarray(self.windows(x, reduce_identity("max", dtype_of(x))).max(axis=axes))
 
     def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
         from dhc.ops.unpool import MaxPoolPlaces, MaxUnpool
@@ -179,7 +180,8 @@ class MaxPool(Pool):
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
-        return [*_pool_samples(cls), _dilated_sample(cls)]
+        whole = cls((2, 2), (2, 1), ((0, 1), (1, 0)))
+        return [*_pool_samples(cls), _dilated_sample(cls), sample(whole, "u8[1, 2, 5, 4]")]
 
 
 @op("average_pool", onnx=Onnx("AveragePool", since=11))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dhc.ir.graph import Node
-from dhc.ir.scalar import Scalar, select
+from dhc.ir.scalar import Scalar, cast, select
 from dhc.ir.scalar import index as to_index
 from dhc.ir.size import Size, static
 from dhc.ir.types import DType, Tensor
@@ -18,6 +18,7 @@ from dhc.ops.movement import Movement
 from dhc.ops.outward import Outward, Term
 from dhc.ops.outward_elements import write_elements
 from dhc.ops.sample import Sample, sample
+from dhc.ops.shape import unflatten
 
 
 @op("count_up")
@@ -87,4 +88,45 @@ class FlatPlaces(Movement):
         return [
             sample(cls((3, 4)), "i64[2, 5, 2]", ranges=((-5, 4),)),
             sample(cls((6,)), "i32[4, 1]", ranges=((-7, 6),)),
+        ]
+
+
+@op("unravel")
+class Unravel(Movement):
+    """The index [..., k] among `sizes` of the element with a row-major number; i64."""
+
+    sizes: tuple[Size, ...]
+
+    def infer(self, places: Tensor) -> Tensor:
+        require_integers(self.name, places)
+        return Tensor(DType.I64, (*places.shape, len(self.sizes)))
+
+    def element(self, out: Tensor, index: Index, places: Operand) -> Scalar:
+        parts = unflatten(cast(places[index[:-1]], DType.I64), self.sizes)
+        found = parts[-1]
+        for number in reversed(range(len(parts) - 1)):
+            found = select(index[-1].equals(number), parts[number], found)
+        return found
+
+    def numpy(self, places: Array) -> Array:
+        parts, rest = [], places.astype(np.int64)
+        sizes = static(self.sizes)
+        for axis in reversed(range(len(sizes))):
+            size = sizes[axis]
+            parts.append(rest % size if axis else rest)
+            rest = rest // size
+        return np.stack(parts[::-1], axis=-1)
+
+    def grad(self, upstream: Node, output: Node, places: Node) -> tuple[Node | None, ...]:
+        return (None,)
+
+    def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
+        return write_elements(out, self, result, *inputs)
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        ranges = ((0, 23),)
+        return [
+            sample(cls((4, 3, 2)), "i64[5]", ranges=ranges),
+            sample(cls((24,)), "i32[2, 3]", ranges=ranges),
         ]

@@ -7,7 +7,7 @@ each; the names of those of the other direction begin with `backward.`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,7 +22,7 @@ from dhc.ops.movement import Expand, slice_axis
 from dhc.ops.over_time import States, over_time
 from dhc.ops.shape import Permute, Reshape, joined
 
-Give = Literal["sequence", "last", "state"]
+Give = Literal["sequence", "last", "state", "all"]
 Step = Callable[[Node, Node, States], States]
 """Takes the projected input and the projected hidden state [N, gates * units], and the states
 [N, units]; returns the next states, the first of which is the output."""
@@ -129,9 +129,9 @@ class _Run:
     bias: bool
 
     def __call__(self, context: LayerContext, x: Node) -> tuple[Node, States]:
-        """Returns the outputs [N, T, units] and the last states."""
-        batch, steps, size = x.type.shape
-        rows = Reshape((steps * batch, size))(Permute((1, 0, 2))(x))
+        """Returns the outputs [T, N, units] for x [T, N, features], and the last states."""
+        steps, batch, size = x.type.shape
+        rows = Reshape((steps * batch, size))(x)
         all_seen = _projection(
             context, f"{self.prefix}input", rows, self.cell, self.units, self.bias
         )
@@ -143,9 +143,7 @@ class _Run:
             )
             return self.cell.step(seen, said, states)
 
-        name = self.cell.name
-        made, last = over_time(name, sequence, self.starts, self.lengths, self.reverse, advance)
-        return Permute((1, 0, 2))(made), last
+        return over_time(sequence, self.starts, self.lengths, self.reverse, advance)
 
 
 @dataclass(frozen=True)
@@ -158,12 +156,19 @@ class _Options:
     reverse: bool
     give: Give
     bias: bool
+    time_first: bool = False
+
+
+def _turned(x: Node) -> Node:
+    """Sequences [N, T, ...] with time first, or the other way round."""
+    return Permute((1, 0, 2))(x)
 
 
 def _layer(
     context: LayerContext, cell: Cell, x: Node, given: Sequence[Node | None], options: _Options
 ) -> Node | tuple[Node, ...]:
     _check(cell, x, options)
+    x = x if options.time_first else _turned(x)
     directions = (False, True) if options.bidirectional else (options.reverse,)
     outputs: list[Node] = []
     lasts: list[States] = []
@@ -174,11 +179,14 @@ def _layer(
             options.bias,
         )  # fmt: skip
         output, last = run(context, x)
-        outputs.append(output)
+        outputs.append(output if options.time_first else _turned(output))
         lasts.append(last)
     states = tuple(joined(parts, 1) for parts in zip(*lasts, strict=True))
-    if options.give == "sequence":
-        return joined(outputs, 2)
+    match options.give:
+        case "sequence":
+            return joined(outputs, 2)
+        case "all":
+            return joined(outputs, 2), *states
     return states if options.give == "state" and len(states) > 1 else states[0]
 
 
@@ -189,9 +197,9 @@ def _check(cell: Cell, x: Node, options: _Options) -> None:
         raise TypeRuleError(f"'{cell.name}' needs units, not {options.units}.")
     if options.bidirectional and options.reverse:
         raise TypeRuleError(f"'{cell.name}' goes both ways already; leave 'reverse' out.")
-    lengths = options.lengths
+    lengths, batch = options.lengths, x.type.shape[1 if options.time_first else 0]
     if lengths is not None and (
-        lengths.type.rank != 1 or unify(lengths.type.shape[0], x.type.shape[0]) is None
+        lengths.type.rank != 1 or unify(lengths.type.shape[0], batch) is None
     ):
         raise TypeRuleError(f"'{cell.name}' needs a length for each sample, not {lengths.type}.")
 
@@ -199,13 +207,15 @@ def _check(cell: Cell, x: Node, options: _Options) -> None:
 def _start(
     cell: Cell, x: Node, given: Node | None, number: int, directions: int, options: _Options
 ) -> Node:
-    """The start of one direction: zeros, or its part of what is given."""
-    units, batch = options.units, x.type.shape[0]
+    """The start of one direction for x [T, N, features]: zeros, or its part of what is given."""
+    units, batch = options.units, x.type.shape[1]
     if given is None:
         return Expand((batch, units))(literal(0.0, x.type.dtype))
     wanted = x.type.with_shape((batch, directions * units))
     if given.type != wanted:
         raise TypeRuleError(f"'{cell.name}' needs the start {wanted}, not {given.type}.")
+    if directions == 1:
+        return given
     return slice_axis(given, 1, number * units, (number + 1) * units)
 
 
@@ -224,14 +234,16 @@ def rnn(
     h: Node | None = None,
     activation: Literal["tanh", "relu"] = "tanh",
     bias: bool = True,
+    time_first: bool = False,
 ) -> Node | tuple[Node, ...]:
     """H' = tanh(W x + b + V h + d), over sequences [N, T, features].
 
     `lengths` [N] says how many steps of each sample are real: what follows has zeros as output, and
     changes no state. `bidirectional` joins the outputs of both directions, each [N, T, units].
-    `give=last` gives the state after the last real step instead of all outputs. `h` is the start.
+    `give=last` gives the state after the last real step instead of all outputs, `give=all` both.
+    `h` is the start. With `time_first` sequences and outputs are [T, N, ...].
     """
-    options = _Options(units, lengths, bidirectional, reverse, give, bias)
+    options = _Options(units, lengths, bidirectional, reverse, give, bias, time_first)
     return _layer(context, RNN if activation == "tanh" else RNN_RELU, x, (h,), options)
 
 
@@ -247,12 +259,13 @@ def lstm(
     h: Node | None = None,
     c: Node | None = None,
     bias: bool = True,
+    time_first: bool = False,
 ) -> Node | tuple[Node, ...]:
     """Long short-term memory (Hochreiter 1997, with the forget gate of Gers 2000).
 
-    The options are those of `rnn`; `give=state` gives both states, h and c.
+    The options are those of `rnn`; `give=state` gives both states, h and c, `give=all` all three.
     """
-    options = _Options(units, lengths, bidirectional, reverse, give, bias)
+    options = _Options(units, lengths, bidirectional, reverse, give, bias, time_first)
     return _layer(context, LSTM, x, (h, c), options)
 
 
@@ -267,9 +280,10 @@ def gru(
     give: Give = "sequence",
     h: Node | None = None,
     bias: bool = True,
+    time_first: bool = False,
 ) -> Node | tuple[Node, ...]:
     """Gated recurrent units (arXiv:1406.1078); the options are those of `rnn`."""
-    options = _Options(units, lengths, bidirectional, reverse, give, bias)
+    options = _Options(units, lengths, bidirectional, reverse, give, bias, time_first)
     return _layer(context, GRU, x, (h,), options)
 
 
@@ -297,3 +311,10 @@ def lstm_cell(
 def gru_cell(context: LayerContext, x: Node, h: Node, bias: bool = True) -> Node:
     """One step of `gru`: x [N, features] and h [N, units] give the next h."""
     return _cell(context, GRU, x, (h,), bias)[0]
+
+
+LAYERS: Mapping[str, Callable[..., Node | tuple[Node, ...]]] = {
+    "rnn": rnn,
+    "lstm": lstm,
+    "gru": gru,
+}

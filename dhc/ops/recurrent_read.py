@@ -20,10 +20,12 @@ from dhc.ops.activation import (
 )
 from dhc.ops.conv import int_size
 from dhc.ops.elementwise import Add, Clip, Mul, Sub
-from dhc.ops.foreign import Call, ForeignError, Results, reads
+from dhc.ops.foreign import MICROSOFT, Call, ForeignError, Results, reads, require_size
 from dhc.ops.linear import Dense
 from dhc.ops.movement import Expand, slice_axis
 from dhc.ops.over_time import States, over_time
+from dhc.ops.quantize import dequantized, through_bytes
+from dhc.ops.recurrent_layer import standard_layer
 from dhc.ops.shape import Permute, Reshape, joined
 
 Activation = Callable[[Node], Node]
@@ -96,6 +98,7 @@ class _Direction:
         clip: The largest absolute value that an activation gets.
         choice: GRU: whether the reset gate works on the projected state; LSTM: whether the forget
             gate is one minus the input gate.
+        kept: How the factors of weights are kept: as they are, or in fewer bits.
     """
 
     units: int
@@ -106,15 +109,16 @@ class _Direction:
     activations: Sequence[Activation]
     clip: float
     choice: bool
+    kept: Activation
 
     def seen(self, rows: Node) -> Node:
         """What all gates get of inputs [rows, features]."""
-        return Dense()(rows, self.into, *self.biases[:1])
+        return Dense()(self.kept(rows), self.into, *self.biases[:1])
 
     def said(self, state: Node, first: int, stop: int) -> Node:
         """What gates get of a state [N, units]."""
         rows = (_part(each, first, stop, self.units) for each in (self.back, *self.biases[1:]))
-        return Dense()(state, *rows)
+        return Dense()(self.kept(state), *rows)
 
     def activate(self, number: int, x: Node) -> Node:
         """An activation of what is not too large."""
@@ -196,14 +200,45 @@ _REVERSE: Mapping[str, tuple[bool, ...]] = {
 @reads(*_KINDS)
 def _read(call: Call) -> Results:
     """All outputs: every state, the last one, and the last cell of an LSTM."""
-    kind = _KINDS[call.op_type]
+    standard = standard_layer(call)
+    if standard is not None:
+        return standard
+    return _layers(call, _KINDS[call.op_type], call.tensor(1), call.tensor(2), lambda x: x)
+
+
+@reads("DynamicQuantizeLSTM", domain=MICROSOFT)
+def _read_bytes(call: Call) -> Results:
+    """An LSTM with integers [directions, from, to] as weights; what they multiply becomes bytes.
+
+    The range of bytes is that of all samples. That is what onnxruntime does on one thread; on
+    several, each takes the range of its own samples.
+    """
+    into, back = (_numbers(call, number, 6 + 2 * number) for number in (1, 2))
+    return _layers(call, _KINDS["LSTM"], into, back, through_bytes)
+
+
+def _numbers(call: Call, number: int, scale: int) -> Node:
+    """The weights of all gates, which have a scale for each direction, or for each column too."""
+    x = call.tensor(number)
+    zero = _beside(call.tensor(scale + 1), x) if call.has(scale + 1) else None
+    return Permute((0, 2, 1))(dequantized(x, _beside(call.tensor(scale), x), zero))
+
+
+def _beside(values: Node, x: Node) -> Node:
+    shape = values.type.shape
+    if shape not in (x.type.shape[:1], (x.type.shape[0], x.type.shape[2])):
+        raise ForeignError(f"a scale or zero point of {x.type} is {values.type}")
+    return Reshape((shape[0], 1, *(shape[1:] or (1,))))(values)
+
+
+def _layers(call: Call, kind: _Kind, into: Node, back: Node, kept: Activation) -> Results:
     call.get("output_sequence", 0)  # before version 7: whether the first output is there
     reverse = _REVERSE.get(call.get("direction", "forward"))
     if reverse is None:
         raise ForeignError("its direction is neither forward, reverse nor bidirectional")
     by_batch = bool(call.get("layout", 0))
     x = Permute((1, 0, 2))(call.tensor(0)) if by_batch else call.tensor(0)
-    layers = _directions(call, kind, len(reverse))
+    layers = _directions(call, kind, into, back, kept)
     lengths = call.tensor(4) if call.has(4) else None
     outputs: list[Node] = []
     lasts: list[States] = []
@@ -218,8 +253,10 @@ def _read(call: Call) -> Results:
     return _stacked(outputs, 2 if by_batch else 1), *states
 
 
-def _directions(call: Call, kind: _Kind, count: int) -> list[_Direction]:
-    into, back = call.tensor(1), call.tensor(2)
+def _directions(
+    call: Call, kind: _Kind, into: Node, back: Node, kept: Activation
+) -> list[_Direction]:
+    count = int_size(into.type.shape[0])
     units = int_size(back.type.shape[2])
     call.must("hidden_size", units)
     clip = call.get("clip", 0.0)
@@ -230,6 +267,7 @@ def _directions(call: Call, kind: _Kind, count: int) -> list[_Direction]:
         _Direction(
             units, _of(into, k), _of(back, k), _biases(bias, k),
             None if peepholes is None else _of(peepholes, k), activations, clip, choice,
+            kept,
         )
         for k, activations in enumerate(_activations(call, kind.activations, count))
     ]  # fmt: skip
@@ -256,7 +294,9 @@ def _start(
     if not call.has(number):
         return Expand((x.type.shape[1], layer.units))(literal(0.0, x.type.dtype))
     given = call.tensor(number)
-    return _of(Permute((1, 0, 2))(given) if by_batch else given, direction)
+    start = _of(Permute((1, 0, 2))(given) if by_batch else given, direction)
+    require_size(x.type.shape[1], start.type.shape[0], "the batch, as its first state has it,")
+    return start
 
 
 def _run(
@@ -266,8 +306,7 @@ def _run(
     steps, batch, features = x.type.shape
     rows = layer.seen(Reshape((steps * batch, features))(x))
     sequence = Reshape((steps, batch, kind.gates * layer.units))(rows)
-    name = kind.step.__name__.lstrip("_")
-    return over_time(name, sequence, starts, lengths, reverse, lambda e, s: kind.step(layer, e, s))
+    return over_time(sequence, starts, lengths, reverse, lambda e, s: kind.step(layer, e, s))
 
 
 def _stacked(parts: Sequence[Node], axis: int) -> Node:

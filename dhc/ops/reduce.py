@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 
+from dhc.ir.evaluate import reduce_identity
 from dhc.ir.graph import Node, literal
 from dhc.ir.scalar import ReduceKind, Scalar, cast, reduce_over
 from dhc.ir.scalar import index as to_index
@@ -28,7 +30,7 @@ from dhc.ops.base import (
     size_scalar,
 )
 from dhc.ops.compare import Equal
-from dhc.ops.elementwise import Cast, Div, Mul, Sub, Where
+from dhc.ops.elementwise import Abs, Cast, Div, Mul, Sign, Sub, Where
 from dhc.ops.foreign import Call
 from dhc.ops.movement import Expand, SizeValue
 from dhc.ops.outward import Outward, Term
@@ -86,6 +88,8 @@ class Reduction(Structured):
     def numpy(self, x: Array) -> Array:
         axes = self.folded(Tensor(dtype_of(x), x.shape))
         function = _FUNCTIONS[self.fold]
+        if not x.size and self.fold in ("max", "min"):
+            function = partial(function, initial=reduce_identity(self.fold, dtype_of(x)))
         return np.asarray(function(x, axis=axes, keepdims=self.keepdims)).astype(x.dtype)
 
     def phrase(self, x: Node) -> Phrase:
@@ -133,6 +137,13 @@ class Extreme(Reduction):
             return super().from_onnx(call)
         return (ReduceAny if cls.fold == "max" else ReduceAll)(axes, keepdims)(x)
 
+    def numpy(self, x: Array) -> Array:
+        """Of no elements it is the lowest or the highest number, as ONNX has it."""
+        dtype = dtype_of(x)
+        axes, start = self.folded(Tensor(dtype, x.shape)), reduce_identity(self.fold, dtype)
+        function = np.max if self.fold == "max" else np.min
+        return np.asarray(function(x, axis=axes, keepdims=self.keepdims, initial=start))
+
     def grad(self, upstream: Node, output: Node, x: Node) -> tuple[Node | None, ...]:
         chosen = Cast(x.type.dtype)(Equal()(x, self.spread(output, x)))
         count = ReduceSum(self.axes, self.keepdims)(chosen)
@@ -174,6 +185,21 @@ class ReduceProd(Reduction):
 @op("reduce_mean", onnx=Onnx("ReduceMean", since=18))
 class ReduceMean(Reduction):
     """The mean over axes: the sum, divided by how many elements it has."""
+
+    def infer(self, x: Tensor) -> Tensor:
+        require_elements(self.name, "float", (x,))
+        return super().infer(x)
+
+    @classmethod
+    def from_onnx(cls, call: Call) -> Node:
+        """Means of integers are rounded toward zero."""
+        x, axes, keepdims = foreign_axes(call)
+        if axes is None or x.type.dtype.is_float:
+            return x if axes is None else cls(axes, keepdims)(x)
+        total = ReduceSum(axes, keepdims)(Cast(DType.I64)(x))
+        folded = ReduceSum(axes, keepdims).folded(x.type)
+        count = SizeValue(math.prod(x.type.shape[axis] for axis in folded), DType.I64)()
+        return Cast(x.type.dtype)(Mul()(Sign()(total), Div()(Abs()(total), count)))
 
     def element(self, out: Tensor, index: Index, x: Operand) -> Scalar:
         total = super().element(out, index, x)

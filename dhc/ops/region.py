@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from dhc.ir.graph import Graph, Input, Literal_, Node, input_label
 from dhc.ir.scalar import Number, Scalar, lift, select
@@ -16,6 +17,7 @@ Memo = dict[tuple[object, ...], Scalar]
 class Region(Structured):
     """A closed sub-graph with one output; its inputs are named "0", "1", ... by position."""
 
+    carries: ClassVar[bool] = True
     body: Graph
 
     def infer(self, *inputs: Tensor) -> Tensor:

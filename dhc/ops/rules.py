@@ -27,6 +27,20 @@ class TypeRuleError(Exception):
         self.hint = hint
 
 
+class NarrowTypeError(TypeRuleError):
+    """An operator computes, and so cannot take or give elements of a narrow type.
+
+    Attributes:
+        dtype: The type.
+    """
+
+    def __init__(self, name: str, dtype: DType) -> None:
+        """Says what to do instead."""
+        text = f"'{name}' does not compute with {dtype} elements."
+        super().__init__(text, hint="convert them with cast(..., f32)")
+        self.dtype = dtype
+
+
 def require_least(name: str, attribute: str, value: float, least: float) -> None:
     """Refuses a number below those that have a meaning."""
     if value < least:

@@ -156,7 +156,7 @@ class _Backward:
     def finish(self) -> _Finished:
         bound = (*self.sequences.values(), *(carry.inner for carry in self.carries))
         outputs = [carry.following for carry in self.carries] + self.yielded
-        closure = close("backward", bound, [(f"{i}", node) for i, node in enumerate(outputs)])
+        closure = close(bound, outputs)
         starts = (carry.start for carry in self.carries)
         scan = Scan(
             closure.body, len(self.sequences), len(self.carries), self.forward.length,

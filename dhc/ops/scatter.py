@@ -12,6 +12,7 @@ from dhc.ir.graph import Input, Node, literal
 from dhc.ir.kernel import For, If, Let, Statement, Store
 from dhc.ir.scalar import Buffer, Load, Scalar, Var, cast, maximum, minimum, select
 from dhc.ir.scalar import index as to_index
+from dhc.ir.size import counts
 from dhc.ir.types import DType, Tensor
 from dhc.ops.base import (
     Array,
@@ -237,10 +238,13 @@ def _read_top(call: Call) -> tuple[Node, ...]:
     """The first elements in order of size, and their numbers; of equal ones the first wins."""
     x = call.tensor(0)
     axis = normalize_axis("argsort", call.get("axis", -1), x.type.rank)
-    (count,) = call.listed(1) if call.opset >= 10 else (call.get("k", 0),)
+    (count,) = call.sizes(1) if call.opset >= 10 else (call.get("k", 0),)
     call.get("sorted", 1)
     size = x.type.shape[axis]
-    if count < 1 or (isinstance(size, int) and count > size):
+    more = size - count
+    if (isinstance(count, int) and (count < 1 or counts(size))) or (
+        isinstance(more, int) and more < 0
+    ):
         raise ForeignError(f"it takes {count} of {size} elements")
     order = (*range(axis), *range(axis + 1, x.type.rank), axis)
     back = tuple(order.index(each) for each in range(x.type.rank))

@@ -11,7 +11,7 @@ import numpy as np
 from dhc.ir.graph import Node
 from dhc.ir.scalar import Scalar, select
 from dhc.ir.scalar import index as to_index
-from dhc.ir.size import Shape, Size, static, unify
+from dhc.ir.size import Shape, Size, counts, static, unify
 from dhc.ir.types import Tensor
 from dhc.ops.base import (
     Array,
@@ -75,7 +75,13 @@ class Reshape(Structured):
 
     def phrase(self, x: Node) -> Phrase:
         whole = x.type.rank > 2 and self.shape == (x.type.shape[0], math.prod(x.type.shape[1:]))
-        return Phrase("flatten", (x,)) if whole else plain_phrase(self, (x,))
+        if whole:
+            return Phrase("flatten", (x,))
+        found = [axis for axis, size in enumerate(self.shape) if counts(size)]
+        if len(found) != 1:
+            return plain_phrase(self, (x,))
+        rest = tuple(-1 if axis in found else size for axis, size in enumerate(self.shape))
+        return Phrase(self.name, (x,), {"shape": rest})
 
     def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
         return out.reshape(inputs[0], self.shape)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dhc.ir.scalar import Scalar, Var, index, lift
-from dhc.ir.size import FloorDiv, Size, Symbol
+from dhc.ir.scalar import Scalar, Var, index, lift, minimum
+from dhc.ir.size import Atom, Count, Least, Size, Symbol
 from dhc.ir.types import DType
 
 
@@ -20,9 +20,12 @@ def size_scalar(size: Size) -> Scalar:
     return total
 
 
-def _atom_scalar(atom: Symbol | FloorDiv) -> Scalar:
-    if isinstance(atom, Symbol):
-        return Var(atom.name, DType.I64)
+def _atom_scalar(atom: Atom) -> Scalar:
+    match atom:
+        case Symbol(name) | Count(name):
+            return Var(name, DType.I64)
+        case Least(value, most):
+            return minimum(size_scalar(value), most)
     return size_scalar(atom.value) // atom.divisor
 
 

@@ -13,11 +13,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from dhc.ir.evaluate import reduce_identity
 from dhc.ir.graph import Node, literal
-from dhc.ir.scalar import Scalar, clamp, reduce_over, select
+from dhc.ir.scalar import Scalar, maximum, minimum, reduce_over, select
 from dhc.ir.scalar import index as to_index
 from dhc.ir.size import Shape, Size, static, unify
-from dhc.ir.types import DType, Tensor
+from dhc.ir.types import DType, Tensor, dtype_of
 from dhc.ops.base import (
     Array,
     Index,
@@ -45,7 +46,10 @@ from dhc.ops.shape import Reshape, flatten_index, unflatten
 
 @op("max_pool_places")
 class MaxPoolPlaces(Pool):
-    """The place of the first largest element of each window of `max_pool`."""
+    """The place of the first largest element of each window of `max_pool`.
+
+    Padding is never chosen: if all elements are as low as it, the first of them is.
+    """
 
     @classmethod
     def of(cls, pool: MaxPool) -> MaxPoolPlaces:
@@ -57,29 +61,27 @@ class MaxPoolPlaces(Pool):
 
     def element(self, out: Tensor, index: Index, x: Operand) -> Scalar:
         taps, where = self.window(index)
-        best = reduce_over("argmax", taps, x.padded(where, -math.inf))
+        lowest = reduce_identity("max", x.type.dtype)
+        best = reduce_over("argmax", taps, x.padded(where, lowest))
         chosen = unflatten(best, self.kernel)
         sizes = x.type.shape[2:]
+        found = read_place(index[2:], chosen, self.stride, self.steps, self.pads)
         places = tuple(
-            clamp(place, 0, size_scalar(size) - 1)
-            for place, size in zip(
-                read_place(index[2:], chosen, self.stride, self.steps, self.pads),
-                sizes,
-                strict=True,
-            )
+            minimum(maximum(place, place % step), size_scalar(size) - 1)
+            for place, step, size in zip(found, self.steps, sizes, strict=True)
         )
         return flatten_index(places, sizes)
 
     def numpy(self, x: Array) -> Array:
-        windows = self.windows(x, -np.inf)
+        windows = self.windows(x, reduce_identity("max", dtype_of(x)))
         flat = windows.reshape((*windows.shape[: x.ndim], -1))
         taps = np.unravel_index(flat.argmax(axis=-1), self.kernel)
         grids: tuple[Array, ...] = np.indices(windows.shape[2 : x.ndim], sparse=True)
+        rows = zip(grids, self.stride, taps, self.steps, self.pads, strict=True)
+        found = [grid * s + tap * step - before for grid, s, tap, step, (before, _) in rows]
         places = [
-            np.clip(grid * stride + tap * step - before, 0, size - 1)
-            for grid, stride, tap, step, (before, _), size in zip(
-                grids, self.stride, taps, self.steps, self.pads, x.shape[2:], strict=True
-            )
+            np.minimum(np.maximum(place, place % step), size - 1)
+            for place, step, size in zip(found, self.steps, x.shape[2:], strict=True)
         ]
         return np.asarray(np.ravel_multi_index(places, x.shape[2:]), np.int64)
 
@@ -97,12 +99,14 @@ class MaxPoolPlaces(Pool):
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
+        dilated = cls((2, 3), (2, 1), ((1, 0), (2, 2)), dilation=(3, 2))
         ties = sample(cls((2, 2), (1, 1), ((0, 0), (1, 1))), "f32[1, 1, 4, 5]", ranges=((0, 0),))
         return [
             sample(cls((2, 2), (2, 2), ((0, 0), (0, 0))), "f32[2, 3, 4, 6]"),
             sample(cls((3, 2), (2, 1), ((1, 1), (0, 1)), True), "f32[1, 2, 6, 5]"),
             ties,
-            sample(cls((2, 3), (2, 1), ((1, 0), (2, 2)), dilation=(3, 2)), "f32[1, 2, 6, 5]"),
+            sample(dilated, "f32[1, 2, 6, 5]"),
+            sample(dilated, "u8[1, 2, 6, 5]", ranges=((0, 0),)),
         ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dhc.errors import DhcError, Diagnostic
+from dhc.ir.counts import found_by
 from dhc.ir.graph import Graph, Node
 from dhc.ir.rewrite import transform
 from dhc.ir.size import Size
@@ -15,10 +16,14 @@ def bind_sizes(graph: Graph, bindings: Mapping[str, Size]) -> Graph:
     """Binds size symbols, and infers every type anew.
 
     Raises:
-        DhcError: if a layer cannot work with these sizes.
+        DhcError: if a layer cannot work with these sizes, or finds one of them itself.
     """
 
     def step(node: Node, inputs: tuple[Node, ...]) -> Node:
+        for count in found_by(node.op):
+            if count.name in bindings:
+                text = f"The size '{count.name}' is found when the program runs."
+                raise DhcError(Diagnostic("size", text, graph.origin(node).span))
         try:
             return node.op.substitute(bindings)(*inputs)
         except TypeRuleError as problem:

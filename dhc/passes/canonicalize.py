@@ -10,8 +10,12 @@ import math
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
+
 from dhc.ir.graph import Graph, Literal_, Node
+from dhc.ir.number import type_range
 from dhc.ir.rules import RuleSet
+from dhc.ir.types import DType
 from dhc.ops.conv import Conv
 from dhc.ops.dropout import Dropout
 from dhc.ops.elementwise import Add, Cast, Clip, Div, Mul, Neg, Pow, Sub, Where
@@ -27,6 +31,7 @@ class Canonicalize(Pass):
     """Identities vanish; chains of reshapes, of permutations and of slices become one."""
 
     name: ClassVar[str] = "canonicalize"
+    optional: ClassVar[bool] = True
 
     def __call__(self, graph: Graph) -> Graph:
         return _set.apply(graph)
@@ -54,6 +59,15 @@ def merge_permutations(node: Node) -> Node | None:
         case Permute(outer) if isinstance(x.op, Permute):
             return Permute(tuple(x.op.order[axis] for axis in outer))(x.inputs[0])
     return None
+
+
+@_set.rule(Permute)
+def reshape_where_only_ones_move(node: Node) -> Node | None:
+    """permute(x) => reshape(x), where nothing but axes of size 1 changes its place."""
+    (x,) = node.inputs
+    assert isinstance(node.op, Permute)
+    moved = [axis for axis in node.op.order if x.type.shape[axis] != 1]
+    return Reshape(node.type.shape)(x) if moved == sorted(moved) else None
 
 
 @_set.rule(Slice)
@@ -162,6 +176,34 @@ def drop_double_negation(node: Node) -> Node | None:
 def drop_casts_to_the_same_type(node: Node) -> Node | None:
     """cast(x) to its own element type => x."""
     return node.inputs[0] if node.type == node.inputs[0].type else None
+
+
+@_set.rule(Cast)
+def drop_wider_types(node: Node) -> Node | None:
+    """cast(cast(x)) => cast(x), where the type between holds all that x can be."""
+    inner, to = node.inputs[0], node.type.dtype
+    if not isinstance(inner.op, Cast):
+        return None
+    (x,) = inner.inputs
+    first = x.type.dtype
+    exact = first is to or to.is_float or not first.is_float  # others may be out of range
+    return node.op(x) if exact and _holds(inner.type.dtype, first) else None
+
+
+def _holds(wide: DType, narrow: DType) -> bool:
+    """Whether one type has all values of another."""
+    if narrow is DType.BOOL or wide is narrow:
+        return True
+    if wide is DType.BOOL or wide is DType.BF16:
+        return False
+    if wide.is_float and narrow.is_integer:
+        return narrow.bits - narrow.is_signed <= np.finfo(wide.numpy).nmant
+    if wide.is_float:
+        return wide.bits > narrow.bits
+    if narrow.is_float:
+        return False
+    (low, high), (least, most) = type_range(narrow), type_range(wide)
+    return least <= low and high <= most
 
 
 @_set.rule(Clip)

@@ -36,6 +36,7 @@ class ComposeWarps(Pass):
     """warp(warp(x, a), b) => warp(x, a after b), also with crops and mirror images between."""
 
     name: ClassVar[str] = "compose_affine"
+    optional: ClassVar[bool] = True
 
     def __call__(self, graph: Graph) -> Graph:
         return _fold_crops(transform(graph, _compose))

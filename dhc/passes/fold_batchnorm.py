@@ -25,6 +25,7 @@ class FoldBatchNorm(Pass):
     """batchnorm(conv(x, w, b)) => conv(x, w * factor, (b - mean) * factor + shift)."""
 
     name: ClassVar[str] = "fold_batchnorm"
+    optional: ClassVar[bool] = True
 
     def __call__(self, graph: Graph) -> Graph:
         once = single_use(graph)

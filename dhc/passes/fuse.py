@@ -46,6 +46,7 @@ class Fuse(Pass):
     """
 
     name: ClassVar[str] = "fuse"
+    optional: ClassVar[bool] = True
     alone: frozenset[type[Op]] = frozenset()
     no_prologue: frozenset[type[Op]] = frozenset()
     max_ops: int = 48

@@ -17,6 +17,7 @@ class JoinScans(Pass):
     """Differentiation asks a loop for more results; here they come from the loop that is there."""
 
     name: ClassVar[str] = "join_scans"
+    optional: ClassVar[bool] = True
 
     def __call__(self, graph: Graph) -> Graph:
         loops: dict[object, list[Node]] = {}

@@ -23,10 +23,12 @@ class Pass:
 
     Attributes:
         exact: Whether it keeps what the graph means; only a narrow precision does not.
+        optional: Whether programs are right without it, only slower or larger.
     """
 
     name: ClassVar[str] = ""
     exact: ClassVar[bool] = True
+    optional: ClassVar[bool] = False
 
     def requires(self, graph: Graph) -> None:
         """Asserts what must hold before."""
@@ -100,6 +102,11 @@ def notify(hooks: Sequence[Hook], event: Event) -> None:
 
 
 # ---- running ---------------------------------------------------------------------------------
+
+
+def remaining(passes: Sequence[Pass], without: Sequence[str]) -> tuple[Pass, ...]:
+    """Returns the passes but for those of these names that are optional."""
+    return tuple(one for one in passes if not (one.optional and one.name in without))
 
 
 def run_passes(graph: Graph, passes: Sequence[Pass], hooks: Sequence[Hook] = ()) -> Graph:

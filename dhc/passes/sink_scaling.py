@@ -24,6 +24,7 @@ class SinkScaling(Pass):
     """warp(to_float(x)) => warp(cast(x)) * (1 / 255), and normalize(x * c) => normalize(x)."""
 
     name: ClassVar[str] = "sink_scaling"
+    optional: ClassVar[bool] = True
 
     def __call__(self, graph: Graph) -> Graph:
         return transform(graph, _step)

@@ -24,6 +24,7 @@ from pathlib import Path, PurePosixPath
 from dhc.errors import DhcError, Diagnostic
 from dhc.files import atomic_writer
 from dhc.ir.graph import Array
+from dhc.ir.types import as_bits
 from dhc.runtime.data.folds import Fold
 from dhc.runtime.reporting.decode import read_record
 from dhc.runtime.reporting.files import DESCRIPTION, PROGRAM, WEIGHTS, write_record, write_text
@@ -78,4 +79,4 @@ def write_weights(folder: Path, arrays: Mapping[str, Array]) -> None:
     from safetensors.numpy import save
 
     with atomic_writer(folder / WEIGHTS) as stream:
-        stream.write(save(dict(arrays)))
+        stream.write(save({name: as_bits(array) for name, array in arrays.items()}))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import helper
 from typer.testing import CliRunner
 
 import dhc
@@ -79,3 +80,17 @@ def test_what_cannot_be_done_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(DhcError, match="13 to 23"):
         _run("export", network, "TextureNet", "--opset", "9", "-o", old)
     assert [each.name for each in tmp_path.iterdir()] == ["bad.onnx"]
+
+
+def test_sizes_and_values_are_given_on_the_command_line(tmp_path: Path) -> None:
+    x = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ("n", 4))
+    shape = helper.make_tensor_value_info("shape", onnx.TensorProto.INT64, (2,))
+    y = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
+    node = helper.make_node("Reshape", ["x", "shape"], ["y"])
+    model = helper.make_model(helper.make_graph([node], "net", [x, shape], [y]))
+    file, program = tmp_path / "net.onnx", tmp_path / "net.dhm"
+    file.write_bytes(model.SerializeToString())
+    _run("import", str(file), "-o", str(program), "--shape", "n=3", "--value", "shape=2,-1")
+    assert "input x: f32[3, 4]" in program.read_text()
+    with pytest.raises(DhcError, match="no size 'm'"):
+        _run("import", str(file), "-o", str(program), "--shape", "m=3", "--value", "shape=2,-1")

@@ -50,6 +50,10 @@ def _model(
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
 
 
+def _port(name: str) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, F32, [2])
+
+
 def _reshape() -> onnx.ModelProto:
     ports = [
         helper.make_tensor_value_info("x", F32, ["N", 6]),
@@ -96,6 +100,50 @@ def test_programs_for_other_values_are_not_kept_for_ever() -> None:
         (found,) = ready.run([np.ones(1, np.float32), np.array([size])])
         assert found.shape == (size,)
     assert len(ready._made) == MOST_PROGRAMS
+
+
+def test_inputs_may_have_no_elements() -> None:
+    """Also where the model leaves it open, and others have some before and afterwards."""
+    nodes = [helper.make_node("Concat", ["a", "b"], ["y"], axis=0)]
+    ports = [helper.make_tensor_value_info(name, F32, [size]) for name, size in ("am", "bn")]
+    ready = prepare(_model(nodes, ports), "reference")
+    full, empty = np.arange(3, dtype=np.float32), np.zeros(0, np.float32)
+    for a, b in ((full, full), (empty, full), (full[:2], full), (full, empty), (empty, empty)):
+        assert np.array_equal(ready.run([a, b])[0], np.concatenate([a, b]))
+    with pytest.raises(DhcError, match="cannot be i64"):
+        ready.run([full, np.zeros(0, np.int64)])
+
+
+@pytest.mark.parametrize(
+    ("op_type", "kind", "expected"),
+    [
+        ("ReduceMax", F32, -np.inf), ("ReduceMin", F32, np.inf),
+        ("ReduceMax", TensorProto.INT32, -(2**31)), ("ReduceMin", TensorProto.UINT8, 255),
+    ],
+)  # fmt: skip
+def test_extremes_of_no_elements_are_the_ends_of_their_type(
+    op_type: str, kind: int, expected: float
+) -> None:
+    nodes = [helper.make_node(op_type, ["x", "axes"], ["y"], keepdims=0)]
+    nodes[:0] = [helper.make_node("Constant", [], ["axes"], value_ints=[1])]
+    model = _model(nodes, [helper.make_tensor_value_info("x", kind, [2, 0, 3])])
+    dtype = helper.tensor_dtype_to_np_dtype(kind)
+    (found,) = prepare(model, "reference").run([np.zeros((2, 0, 3), dtype)])
+    assert found.dtype == dtype
+    assert found.tolist() == [[expected] * 3] * 2
+
+
+def test_a_model_without_nodes_of_onnx_need_not_say_their_version() -> None:
+    model = _model([helper.make_node("Twice", ["x"], ["y"], domain="own")], [_port("x")])
+    own, usual = helper.make_opsetid("own", 1), helper.make_opsetid("", 18)
+    body = [helper.make_node("Add", ["x", "x"], ["y"])]
+    model.functions.append(helper.make_function("own", "Twice", ["x"], ["y"], body, [own, usual]))
+    del model.opset_import[:]
+    model.opset_import.append(own)
+    assert prepare(model, "reference").run([np.ones(2, np.float32)])[0].tolist() == [2, 2]
+    del model.functions[0].opset_import[1]
+    with pytest.raises(DhcError, match="does not say which version"):
+        prepare(model, "reference").run([np.ones(2, np.float32)])
 
 
 def test_whole_tensors_do_not_become_part_of_a_program() -> None:

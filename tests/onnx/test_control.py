@@ -177,7 +177,7 @@ def test_endless_loops_are_refused(tmp_path: Path) -> None:
 
 def test_loops_within_loops_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of three loops has 1024 steps that must all be read."""
-    monkeypatch.setattr("dhc.onnx.read.MOST_NODES", 5000)
+    monkeypatch.setattr("dhc.onnx.read.MOST_INNER", 5000)
     nodes = [*HALVE, GO_ON]
     for _ in range(2):
         inputs = [_port("i", type=I64), _port("going", type=BOOL), _port("y_in", 3)]

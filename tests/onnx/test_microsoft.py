@@ -235,3 +235,48 @@ def test_names_belong_to_their_domain(tmp_path: Path) -> None:
     assert "no operator 'FusedConv'" in _refusal(tmp_path, "FusedConv", "")
     assert "no operator 'Conv' of 'com.microsoft'" in _refusal(tmp_path, "Conv", MICROSOFT)
     assert "no operator 'QuickGelu'" in _refusal(tmp_path, "QuickGelu", "")
+
+
+# ---- recurrent layers ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weights", ["uint8", "int8"])
+@pytest.mark.parametrize("columns", [False, True])
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+def test_lstm_of_quantized_weights(
+    tmp_path: Path, weights: str, columns: bool, direction: str
+) -> None:
+    count, features, units, batch = 2 if direction == "bidirectional" else 1, 5, 4, 1
+    sized = (count, 4 * units) if columns else (count,)
+    known = {
+        "w": _bytes(1, weights, count, features, 4 * units),
+        "r": _bytes(2, weights, count, units, 4 * units),
+        "b": _normal(3, count, 8 * units),
+        "h": _normal(4, count, batch, units) / 4,
+        "c": _normal(5, count, batch, units),
+    }
+    scales = {
+        "ws": np.abs(_normal(6, *sized)) / 100,
+        "wz": np.full(sized, 0 if columns else 3 if weights == "int8" else 130, weights),
+        "rs": np.abs(_normal(7, *sized)) / 100,
+        "rz": np.full(sized, 0 if columns or weights == "int8" else 128, weights),
+    }
+    names = ["x", "w", "r", "b", "", "h", "c", "", *scales]
+    inputs = {"x": _normal(8, 3, batch, features)}
+    found = _run(
+        tmp_path, "DynamicQuantizeLSTM", inputs, known | scales, names, ("y", "last", "cell"),
+        direction=direction, hidden_size=units,
+    )  # fmt: skip
+    _agree(found)
+
+
+def test_scales_of_another_shape_are_refused(tmp_path: Path) -> None:
+    known = {"w": _bytes(1, "int8", 1, 3, 8), "r": _bytes(2, "int8", 1, 2, 8)}
+    scales = {"ws": _normal(3, 8), "wz": np.zeros(1, np.int8)}
+    names = ["x", "w", "r", "", "", "", "", "", "ws", "wz", "ws", "wz"]
+    node = helper.make_node("DynamicQuantizeLSTM", names, ["y"], domain=MICROSOFT, hidden_size=2)
+    model = model_of([node], {"x": _normal(4, 3, 1, 3)}, known | scales, ["y"])
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(DhcError, match="a scale or zero point of"):
+        load(path)

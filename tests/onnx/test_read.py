@@ -144,7 +144,7 @@ def test_settings_may_be_inputs(tmp_path: Path) -> None:
 def test_everything_that_cannot_be_read_is_told_at_once(tmp_path: Path) -> None:
     """What follows from it needs no words of its own."""
     nodes = [
-        helper.make_node("NonZero", ["x"], ["a"], name="find"),
+        helper.make_node("Reshape", ["x", "x"], ["a"], name="turn"),
         helper.make_node("Relu", ["a"], ["b"]),
         helper.make_node("Elu", ["x"], ["c"], name="curve", steepness=2.0),
         helper.make_node("Add", ["b", "c"], ["y"]),
@@ -152,8 +152,8 @@ def test_everything_that_cannot_be_read_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(DhcError) as caught:
         load(_write(tmp_path, nodes, [_tensor("x", 3)]))
     assert [each.message for each in caught.value.diagnostics] == [
-        "The node 'find' of NonZero (version 18) cannot be read: how much it gives depends on "
-        "values that are only known when the model runs.",
+        "The node 'turn' of Reshape (version 18) cannot be read: input 2 must be known before the "
+        "model runs.",
         "The node 'curve' of Elu (version 18) cannot be read: it has the attribute 'steepness', "
         "which dhc does not know.",
     ]
@@ -238,3 +238,31 @@ def test_exporters_may_ask_whether_a_size_is_a_number(wanted: int, tmp_path: Pat
     for batch in (1, 4):
         found = _call(imported, x=np.zeros((batch, 3), np.float32))
         assert found.tolist() == [7 if wanted == batch else batch, 3]
+
+
+@pytest.mark.parametrize("name", ["unk__214", "p2o.DynamicDimension.0", "?", "s77", ""])
+def test_a_batch_that_an_exporter_has_only_numbered_is_called_n(tmp_path: Path, name: str) -> None:
+    node = helper.make_node("Relu", ["x"], ["y"])
+    (x,) = load(_write(tmp_path, [node], [_tensor("x", name, 3)])).graph.inputs
+    assert [str(size) for size in x.type.shape] == ["N", "3"]
+
+
+def test_weights_that_stand_in_nodes_are_parameters_unless_constants_follow_of_them(
+    tmp_path: Path,
+) -> None:
+    """Paddle writes its weights as constants; other constants have names of an exporter's own."""
+    table = np.arange(3, dtype=np.float32)
+    nodes = [
+        helper.make_node("Constant", [], [name], value=numpy_helper.from_array(table))
+        for name in ("norm.w_0", "p2o.constant.4", "shift.w_1")
+    ]
+    nodes += [
+        helper.make_node("Mul", ["x", "norm.w_0"], ["a"]),
+        helper.make_node("Add", ["a", "p2o.constant.4"], ["b"]),
+        helper.make_node("Exp", ["shift.w_1"], ["c"]),
+        helper.make_node("Sub", ["b", "c"], ["y"]),
+    ]
+    read = load(_write(tmp_path, nodes, [_tensor("x", 2, 3)]))
+    assert list(read.values) == ["norm.w_0"]
+    x = np.ones((2, 3), np.float32)
+    np.testing.assert_allclose(_call(read, x=x), x * table + table - np.exp(table), rtol=1e-6)

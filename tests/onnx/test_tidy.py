@@ -64,6 +64,7 @@ def _dense(bias_first: bool) -> Node:
 CASES: dict[str, tuple[Node, str]] = {
     "layernorm, squared": (_layernorm(lambda d: _do("mul", d, d), True), "layernorm"),
     "layernorm, power": (_layernorm(lambda d: _do("pow", d, 2.0), False), "layernorm"),
+    "an axis in the middle": (_standardised(lambda d: _do("mul", d, d), (1,)), "layernorm"),
     "two axes": (_standardised(lambda d: _do("mul", d, d), (1, 2)), "layernorm"),
     "gelu": (_by_erf(True), "gelu"),
     "gelu, inner half": (_by_erf(False), "gelu"),
@@ -111,14 +112,13 @@ ALMOST: dict[str, Node] = {
             _do("add", _do("reduce_mean", _do("mul", X, X), axes=(-1,), keepdims=True), 1e-5),
         ),
     ),
-    "axes in the middle": _standardised(lambda d: _do("mul", d, d), (1,)),
     "another half": _do(
         "mul", _do("mul", X, _do("add", _do("erf", _do("div", X, 2**0.5)), 1.0)), 0.4
     ),
     "another gate": _do("mul", X, _do("sigmoid", _do("add", X, 1.0))),
     "another slope": _do("mul", X, _do("hardsigmoid", X)),
     "clipped elsewhere": _do(
-        "div", _do("mul", X, _do("clip", _do("add", X, 2.0), low=0.0, high=6.0)), 6.0
+        "div", _do("mul", X, _do("clip", _do("add", X, 2.0), low=0.0, high=5.0)), 6.0
     ),
     "weights on the left": _do("matmul", _parameter("w", 5, 5), X),
     "weights read twice": _do(

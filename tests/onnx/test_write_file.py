@@ -83,14 +83,14 @@ def test_an_output_may_be_an_input_or_twice_the_same(tmp_path: Path) -> None:
 def test_all_that_cannot_be_written_is_told_at_once_and_no_file_changes(tmp_path: Path) -> None:
     draw = RandomUniform("noise", (3,))(counter())
     x = Input("x", Tensor(DType.F32, (3,)))()
-    round_ = operators["round_bf16"]()(x)
+    round_ = operators["power_of_two"]()(x)
     graph = graph_of("net", Add()(draw, round_), inputs=[*_inputs_of(draw), x])
     path = tmp_path / "model.onnx"
     path.write_text("what was there before")
     with pytest.raises(DhcError) as caught:
         save(graph, {}, path)
     told = [each.message.split("'")[1] for each in caught.value.diagnostics]
-    assert sorted(told) == ["random_uniform", "round_bf16"]
+    assert sorted(told) == ["power_of_two", "random_uniform"]
     assert path.read_text() == "what was there before"
     assert [each.name for each in tmp_path.iterdir()] == ["model.onnx"]
 
@@ -151,3 +151,84 @@ def test_permuted_is_transposed() -> None:
 def test_without_the_package_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     assert "need the package 'onnx'" in _message(*_net())
+
+
+# ---- data beside the model -------------------------------------------------------------------
+
+
+def _large() -> tuple[Graph, dict[str, Array]]:
+    x = Input("image", Tensor(DType.F32, (N, 30)))()
+    weight = Param("w", Tensor(DType.F32, (40, 30)))()
+    second = Param("v", Tensor(DType.F32, (50, 40)))()
+    bias = Param("b", Tensor(DType.F32, (50,)))()
+    graph = Graph("net", (x,), (("y", Dense()(Dense()(x, weight), second, bias)),))
+    random = np.random.default_rng(1)
+    shapes = {"w": (40, 30), "v": (50, 40), "b": (50,)}
+    return graph, {k: random.normal(size=s).astype(np.float32) for k, s in shapes.items()}
+
+
+def test_large_weights_lie_in_one_file_beside_the_model(tmp_path: Path) -> None:
+    graph, values = _large()
+    path = tmp_path / "net.onnx"
+    save(graph, values, path, most=2000)
+    onnx.checker.check_model(str(path), full_check=True)
+    (data,) = tmp_path.glob("net.onnx.*.data")
+    model = onnx.load(path, load_external_data=False)
+    said = {t.name: {e.key: e.value for e in t.external_data} for t in model.graph.initializer}
+    assert said["b"] == {}
+    assert {said[name]["location"] for name in "wv"} == {data.name}
+    assert all(int(said[name]["offset"]) % 4096 == 0 for name in "wv")
+    ends = {int(said[name]["offset"]) + int(said[name]["length"]) for name in "wv"}
+    assert data.stat().st_size == max(ends)
+    back = load(path)
+    assert all(np.array_equal(back.values[name], array) for name, array in values.items())
+    x = np.ones((2, 30), np.float32)
+    found = on_runtime(path, {"image": x})["y"]
+    right = x @ values["w"].T @ values["v"].T + values["b"]
+    np.testing.assert_allclose(found, right, rtol=1e-4, atol=1e-4)
+
+
+def test_data_of_the_model_before_are_removed_and_no_others(tmp_path: Path) -> None:
+    graph, values = _large()
+    path, other = tmp_path / "net.onnx", tmp_path / "my.net.onnx.0123456789abcdef.data"
+    other.write_bytes(b"")
+    save(graph, values, path, most=2000)
+    (first,) = tmp_path.glob("net.onnx.*.data")
+    save(graph, {**values, "w": values["w"] + 1}, path, most=2000)
+    (second,) = tmp_path.glob("net.onnx.*.data")
+    assert first != second
+    np.testing.assert_array_equal(load(path).values["w"], values["w"] + 1)
+    save(graph, values, path)
+    assert sorted(each.name for each in tmp_path.iterdir()) == [other.name, path.name]
+
+
+def test_a_model_that_cannot_be_written_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph, values = _large()
+    path = tmp_path / "net.onnx"
+    save(graph, values, path, most=2000)
+    before, names = path.read_bytes(), sorted(tmp_path.iterdir())
+
+    def fail(*_: object) -> None:
+        raise OSError("full")
+
+    monkeypatch.setattr("dhc.onnx.write.model_proto", fail)
+    with pytest.raises(DhcError, match="cannot be written"):
+        save(graph, {**values, "w": values["w"] + 1}, path, most=2000)
+    assert path.read_bytes() == before
+    assert sorted(tmp_path.iterdir()) == names
+    np.testing.assert_array_equal(load(path).values["w"], values["w"])
+
+
+def test_data_of_another_length_are_refused(tmp_path: Path) -> None:
+    graph, values = _large()
+    path = tmp_path / "net.onnx"
+    save(graph, values, path, most=2000)
+    model = onnx.load(path, load_external_data=False)
+    for tensor in model.graph.initializer:
+        for entry in tensor.external_data:
+            entry.value = "16" if entry.key == "length" else entry.value
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(DhcError, match="have not the length"):
+        load(path)

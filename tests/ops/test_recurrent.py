@@ -100,7 +100,7 @@ def test_a_layer_goes_on_from_the_state_of_another() -> None:
         ("rnn(4, lengths=x)", "needs a length for each sample"),
         ("flatten() -> lstm(4)", "takes sequences"),
         ("lstm(4, h=x)", "needs the start"),
-        ("lstm(4, give=all)", "its words are 'sequence'"),
+        ("lstm(4, give=some)", "its words are 'sequence'"),
     ],
 )
 def test_mistakes(call: str, message: str) -> None:

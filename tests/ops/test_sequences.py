@@ -223,7 +223,7 @@ def test_learned_positions_end_with_an_error() -> None:
     ("call", "message"),
     [
         ("multi_head_attention(4)", "cannot split 6 features by 4"),
-        ("multi_head_attention(2, mask=x)", "needs a mask of bool"),
+        ("multi_head_attention(2, mask=argmax(x, axis=2))", "needs a mask of bool"),
         ("sinusoidal_positions() -> dense(3) -> sinusoidal_positions()", "even number of features"),
     ],
 )

@@ -18,7 +18,7 @@ from safetensors.numpy import save
 
 from dhc.errors import DhcError
 from dhc.ir.graph import Array
-from dhc.ir.types import DType
+from dhc.ir.types import DType, from_bits
 from dhc.runtime.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 
 SAMPLE = Checkpoint({"conv.w": np.arange(6, dtype=np.float32).reshape(2, 3)}, {"step": 7})
@@ -52,7 +52,7 @@ def test_every_element_type_is_kept_bit_for_bit(tmp_path: Path, dtype: DType) ->
     array = bits[: 24 * dtype.numpy.itemsize].view(dtype.numpy).reshape(2, 3, 4)
     array = bits[:24].reshape(2, 3, 4) > 127 if dtype is DType.BOOL else array
     found = _returned(tmp_path / "a.ckpt", Checkpoint({"x": array}, {}))
-    _check_same(found.arrays["x"], array)
+    _check_same(from_bits(found.arrays["x"], dtype), array)
 
 
 def test_payloads_of_nans_are_kept(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from dhc.ir.scalar import Buffer, Var
 FLOAT = 4
 SMALL_WEIGHTS = 256 << 10  # bytes that stay in a second-level cache beside the input rows
 UNROLL = 4
+FEW_ROWS = 8  # too few for workers to share evenly
 LONG = 512  # products of one partial sum
 
 
@@ -135,6 +136,8 @@ class _Generator:
         rows = math.prod(row.size for row in self._kernel.rows)
         if self._kernel.blocks * self._kernel.block_bytes > SMALL_WEIGHTS or rows == 1:
             self._blocks_outside(rows)
+        elif rows < FEW_ROWS:
+            self._all_shared(rows)
         else:
             self._rows_outside(rows)
 
@@ -157,6 +160,15 @@ class _Generator:
             self.function.loop(first, last) as row,
             self.function.loop(0, self._kernel.blocks) as block,
         ):
+            self._pixels(row, block)
+
+    def _all_shared(self, rows: int) -> None:
+        """Workers share the blocks of all rows, since rows alone would leave some without work."""
+        function = self.function
+        first, last = share_of(function, self._kernel.blocks * rows)
+        with function.loop(first, last) as turn:
+            row = function.let(f"udiv i64 {turn}, {self._kernel.blocks}")
+            block = function.let(f"urem i64 {turn}, {self._kernel.blocks}")
             self._pixels(row, block)
 
     def _pixels(self, row: Number, block: Number) -> None:

@@ -12,6 +12,7 @@ from dhc.ir.scalar import Buffer, Number, Reduce, Scalar, Var, children, walk
 from dhc.ir.types import Tensor
 from dhc.lower.expand_math import expand_math
 from dhc.lower.share import Names, share
+from dhc.lower.stored import stored
 from dhc.lower.to_kernels import BufferOperand, output_axes
 from dhc.ops.base import Index, Operand
 from dhc.ops.region import Inlined, Region
@@ -42,7 +43,7 @@ def split_definition(value: Scalar) -> tuple[Reduce, Epilogue] | None:
     for part in walk(value):
         if part not in done:
             done[part] = map_children(part, done) if children(part) else part
-    definitions, result = share(expand_math(done[value]), Names())
+    definitions, result = share(expand_math(stored(done[value])), Names())
     return reduce, Epilogue(total, definitions, result)
 
 
@@ -63,7 +64,7 @@ def after(node: Node, inner: Node, buffers: tuple[Buffer, ...]) -> Epilogue:
 
     root = transform(node.op.body, step).outputs[0][1]
     value = Inlined(root, leaves, None, {}).read(output_axes(node.type))
-    definitions, result = share(expand_math(value), Names())
+    definitions, result = share(expand_math(stored(value)), Names())
     return Epilogue(total, definitions, result)
 
 

@@ -157,11 +157,9 @@ class Finish:
         return scope
 
     def _index(self) -> tuple[Var, ...]:
-        """The output's index: batch, channel, then the spatial axes; or [row, unit]."""
-        if len(self.buffers[0].shape) == 2:
-            return (self.pixel.axis, self.channel)
-        batch, *rest = dict.fromkeys(row.axis for row in (*self.rows, self.pixel))
-        return (batch, self.channel, *sorted(rest, key=lambda axis: axis.name))
+        """The output's index along all its axes, which are numbered."""
+        axes = {self.channel, *(row.axis for row in (*self.rows, self.pixel))}
+        return tuple(sorted(axes, key=lambda axis: (len(axis.name), axis.name)))
 
     def _store_some(self, result: Value, scope: Scope, channel: Number) -> None:
         """Stores the lanes that are channels of the output."""

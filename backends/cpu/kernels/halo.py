@@ -8,8 +8,6 @@ from dhc.backends.cpu.features import Isa
 from dhc.backends.cpu.function import FunctionText
 from dhc.backends.cpu.kernel_printer import share_of
 
-FLOAT = 4
-
 
 @dataclass(frozen=True)
 class HaloKernel:
@@ -17,12 +15,14 @@ class HaloKernel:
 
     Attributes:
         strides: Elements between neighbours along each logical axis.
+        bytes: Of one element.
     """
 
     name: str = field(compare=False)
     shape: tuple[int, ...]
     halo: tuple[int, ...]
     strides: tuple[int, ...]
+    bytes: int
 
     @property
     def joins_next(self) -> bool:
@@ -32,7 +32,7 @@ class HaloKernel:
         function = FunctionText(self.name, [("ptr", "b0"), ("i64", "worker"), ("i64", "workers")])
         first, last = share_of(function, self.shape[0])
         with function.loop(first, last) as sample:
-            start = function.multiply(sample, self.strides[0] * FLOAT)
+            start = function.multiply(sample, self.strides[0] * self.bytes)
             self._axis(function, function.address("%b0", start), 0)
         return function
 
@@ -40,9 +40,9 @@ class HaloKernel:
         """Clears what lies before and after along an axis, then goes on inside."""
         if axis == len(self.halo):
             return
-        stride, width = self.strides[2 + axis] * FLOAT, self.halo[axis]
+        stride, width = self.strides[2 + axis] * self.bytes, self.halo[axis]
         size = self.shape[2 + axis]
-        outer = function.address(base, -self._margin(axis + 1) * FLOAT)
+        outer = function.address(base, -self._margin(axis + 1) * self.bytes)
         if width:
             _clear(function, function.address(outer, -width * stride), width * stride)
             _clear(function, function.address(outer, size * stride), width * stride)

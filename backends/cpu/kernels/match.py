@@ -11,6 +11,7 @@ from dhc.backends.cpu.depthwise import (
 )
 from dhc.backends.cpu.features import Isa
 from dhc.backends.cpu.kernels.conv import ConvKernel, Skip, Tap
+from dhc.backends.cpu.kernels.dense import dense_kernel
 from dhc.backends.cpu.kernels.depthwise import DepthwiseKernel
 from dhc.backends.cpu.kernels.depthwise_grad import DepthwiseGradKernel
 from dhc.backends.cpu.kernels.epilogue import Epilogue, after, split_definition
@@ -32,6 +33,8 @@ from dhc.lower.to_kernels import definition, output_axes
 from dhc.ops.region import Region
 from dhc.ops.warp import AffineWarp
 
+SHORT_ROW = 8  # pixels of a row that is shorter than what registers hold
+
 
 @dataclass(frozen=True)
 class _Step:
@@ -50,6 +53,11 @@ class _Step:
     epilogue: Epilogue
 
     @property
+    def channel_axis(self) -> int:
+        """Where the channels of the input and of the output are."""
+        return _channel_axis(self.inner)
+
+    @property
     def source_strides(self) -> tuple[int, ...]:
         strides = self.buffers[self.source].strides
         return tuple(stride for stride in strides if isinstance(stride, int))
@@ -57,6 +65,8 @@ class _Step:
 
 def native_kernel(node: Node, buffers: tuple[Buffer, ...], isa: Isa) -> NativeKernel | None:
     """Returns the native kernel of a step, or None where its definition must do."""
+    if any(buffer.type.is_narrow for buffer in buffers):
+        return None
     warped = _warp(node, buffers, isa)
     if warped is not None:
         return warped
@@ -68,7 +78,7 @@ def native_kernel(node: Node, buffers: tuple[Buffer, ...], isa: Isa) -> NativeKe
     if repack is not None:
         return repack
     step = _step(node, buffers)
-    if step is None or step.source_strides[1] != 1:
+    if step is None or step.source_strides[step.channel_axis] != 1:
         return None
     match step.inner.op:
         case PackedConv() as conv:
@@ -76,7 +86,10 @@ def native_kernel(node: Node, buffers: tuple[Buffer, ...], isa: Isa) -> NativeKe
         case PackedConvTranspose() as conv:
             return _transposed(step, conv)
         case PackedDense():
-            return _dense(step)
+            return dense_kernel(
+                output_axes(node.type), buffers, step.inner, step.source, step.weights,
+                step.epilogue,
+            )  # fmt: skip
         case PackedDepthwise() as conv:
             return _depthwise(step, conv)
         case PackedDepthwiseTranspose() as conv:
@@ -122,7 +135,12 @@ def _step(node: Node, buffers: tuple[Buffer, ...]) -> _Step | None:
 
 def _can_store(out: Buffer, inner: Node) -> bool:
     """Whether neighbouring output channels are neighbours in memory."""
-    return out.strides[1] == 1 or inner.type.shape[1] == 1
+    channel = _channel_axis(inner)
+    return out.strides[channel] == 1 or inner.type.shape[channel] == 1
+
+
+def _channel_axis(inner: Node) -> int:
+    return -1 if isinstance(inner.op, PackedDense) else 1
 
 
 def _spatial(step: _Step, stride: tuple[int, ...]) -> tuple[RowAxis, ...]:
@@ -136,6 +154,14 @@ def _spatial(step: _Step, stride: tuple[int, ...]) -> tuple[RowAxis, ...]:
             for k, moves in enumerate(stride)
         ),
     )
+
+
+def _rows_and_pixel(axes: tuple[RowAxis, ...]) -> tuple[tuple[RowAxis, ...], RowAxis]:
+    """The axis along which weights serve several pixels: the last one, unless that is too short."""
+    place = len(axes) - 1
+    if axes[-1].size < SHORT_ROW:
+        place = max(range(1, len(axes)), key=lambda k: (axes[k].size, k))
+    return (*axes[:place], *axes[place + 1 :]), axes[place]
 
 
 def _taps(step: _Step, counts: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[Tap, ...]:
@@ -156,9 +182,9 @@ def _conv(step: _Step, conv: PackedConv) -> ConvKernel:
     merged = step.source_strides[-1] == channels and conv.dilation[-1] == 1
     if merged:  # the taps along a row and their channels are one run of memory
         taps, channels = taps[:-1], channels * counts[-1]
-    rows = _spatial(step, conv.stride)
+    rows, pixel = _rows_and_pixel(_spatial(step, conv.stride))
     return ConvKernel(
-        "", step.buffers, rows[:-1], rows[-1], output_axes(step.node.type)[1],
+        "", step.buffers, rows, pixel, output_axes(step.node.type)[1],
         tuple(tap for tap in taps if tap.count > 1), channels, _start(step, conv.pads),
         conv.filters, block, step.source, step.weights, step.epilogue,
     )  # fmt: skip
@@ -279,21 +305,11 @@ def _known_strides(buffer: Buffer) -> tuple[int, ...]:
     return tuple(stride for stride in buffer.strides if isinstance(stride, int))
 
 
-def _dense(step: _Step) -> ConvKernel:
-    channels, block = step.inner.inputs[1].type.static_shape[-2:]
-    rows, units = step.node.type.static_shape
-    axes = output_axes(step.node.type)
-    return ConvKernel(
-        "", step.buffers, (), RowAxis(axes[0], rows, step.source_strides[0]), axes[1], (),
-        channels, 0, units, block, step.source, step.weights, step.epilogue,
-    )  # fmt: skip
-
-
 def _depthwise(step: _Step, conv: PackedDepthwise) -> DepthwiseKernel:
     *counts, channels = step.inner.inputs[1].type.static_shape
-    rows = _spatial(step, conv.stride)
+    rows, pixel = _rows_and_pixel(_spatial(step, conv.stride))
     return DepthwiseKernel(
-        "", step.buffers, rows[:-1], rows[-1], output_axes(step.node.type)[1],
+        "", step.buffers, rows, pixel, output_axes(step.node.type)[1],
         _taps(step, tuple(counts), conv.dilation), _start(step, conv.pads), channels,
         step.source, step.weights, step.epilogue,
     )  # fmt: skip

@@ -54,5 +54,4 @@ class NumbaEngine(StagedBackend):
 
 
 def _refusal(dtype: DType) -> str:
-    half = dtype in (DType.F16, DType.BF16)
-    return "the engine 'numba' has no half precision" if half else ""
+    return "the engine 'numba' has no half precision" if dtype is DType.F16 else ""

@@ -71,7 +71,8 @@ def njit_function(executable: CpuExecutable) -> NjitFunction:
 
 def _tuple_type(ports: Sequence[Port]) -> types.Type:
     arrays = [
-        types.Array(numba.from_dtype(port.type.dtype.numpy), port.type.rank, "C") for port in ports
+        types.Array(numba.from_dtype(port.type.dtype.stored.numpy), port.type.rank, "C")
+        for port in ports
     ]
     together: types.Type = types.Tuple(arrays)  # type: ignore[no-untyped-call]
     return together

@@ -20,6 +20,7 @@ from dhc.backends.cpu.numba.printer import is_parallel, python_name
 from dhc.backends.grid import as_slot, weight_of
 from dhc.ir.graph import Array
 from dhc.ir.kernel import Kernel
+from dhc.ir.types import as_bits, from_bits
 from dhc.lower.plan import Slot
 from dhc.runtime.comm.base import Exchange
 from dhc.runtime.memory import ArenaPool, Bytes
@@ -89,14 +90,20 @@ class NumbaExecutable:
         ]
 
     def read(self, labels: Sequence[str]) -> dict[str, Array]:
-        slots = {slot.label: k for k, slot in enumerate(self._plan.by_role("weight"))}
-        return {label: np.array(self._weights[slots[label]]) for label in labels}
+        weights = self._plan.by_role("weight")
+        slots = {slot.label: k for k, slot in enumerate(weights)}
+        types = [slot.type.dtype for slot in weights]
+        found: dict[str, Array] = {}
+        for label in labels:
+            slot = slots[label]
+            found[label] = from_bits(np.array(self._weights[slot]), types[slot])
+        return found
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         given = [_argument(slot, inputs[slot.label]) for slot in self._plan.by_role("input")]
         slots = self._plan.by_role("output")
         made: list[Array] = [np.empty(s.type.static_shape, s.type.dtype.numpy) for s in slots]
-        arrays = [*given, *self._weights, *made]
+        arrays = [*given, *self._weights, *map(as_bits, made)]
         assert len(arrays) == len(array_slots(self._plan))
         arena = self._arenas.take()
         try:
@@ -143,12 +150,12 @@ def _argument(slot: Slot, array: Array) -> Array:
     """Returns an array as the compiled functions take it: writable, though they write no inputs."""
     whole = as_slot(slot, array).reshape(slot.type.static_shape)
     fitting: Array = np.require(whole, requirements=("C", "A", "W"))
-    return fitting
+    return as_bits(fitting)
 
 
 def _signature(kernel: Kernel) -> tuple[numba.types.Type, ...]:
     arrays = [
-        numba.types.Array(numba.from_dtype(buffer.type.numpy), len(buffer.shape), "C")
+        numba.types.Array(numba.from_dtype(buffer.type.stored.numpy), len(buffer.shape), "C")
         for buffer in kernel.buffers
     ]
     return (*arrays, *(numba.int64 for _ in kernel.sizes))

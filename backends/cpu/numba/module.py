@@ -22,7 +22,7 @@ def print_module(plan: Plan) -> str:
     kernels = [printer.text() for printer in printers]
     runs = _runs(plan)
     used = {name for printer in printers for name in printer.used}
-    used |= {slot.type.dtype.value for slot in plan.by_role("temporary")}
+    used |= {slot.type.dtype.stored.value for slot in plan.by_role("temporary")}
     head = [f'"""The program `{plan.name}`: numba functions over C-contiguous numpy arrays."""', ""]
     if any("math." in text for text in kernels):
         head += ["import math", ""]
@@ -66,7 +66,7 @@ def _temporary(slot: Slot) -> str:
     start = slot.arena + slot.offset * bytes
     end = start + math.prod(slot.type.static_shape) * bytes
     shape = ", ".join(map(str, slot.type.static_shape))
-    view = f"{_ARENA}[{start}:{end}].view({slot.type.dtype.value})"
+    view = f"{_ARENA}[{start}:{end}].view({slot.type.dtype.stored.value})"
     return f"{python_name(slot.name)} = {view}.reshape({shape or '()'})"
 
 

@@ -60,7 +60,7 @@ FUNCTIONS = frozenset(
     {
         *("fma", "same_bits", "minimum", "maximum", "power"),
         *("floordiv", "floordiv_u64", "floordiv_float", "mod", "mod_u64", "mod_float"),
-        *(f"saturate_{dtype.value}" for dtype in DType if dtype.is_integer),
+        *(f"saturate_{dtype.value}" for dtype in DType if dtype.is_integer and not dtype.is_narrow),
     }
 )
 """What `dhc.backends.cpu.numba.functions` gives to printed text."""
@@ -68,7 +68,7 @@ FUNCTIONS = frozenset(
 TYPES: Mapping[str, str] = {
     dtype.value: f"np.{'bool_' if dtype is DType.BOOL else dtype.numpy.name}"
     for dtype in DType
-    if dtype not in (DType.F16, DType.BF16)
+    if dtype is not DType.F16 and not dtype.is_narrow
 }
 """The names of element types in printed text, and what they stand for."""
 
