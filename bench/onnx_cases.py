@@ -273,7 +273,7 @@ ONNX_CASES = (
         "1a153a22f4509e292a94e67d6f9b85e8deb25b4988682b7e174c65279d8788e3",
         {"input": _shaped(sound, 1, 576), "state": _shaped(zeros, 2, 1, 128)},
         {"sr": np.array(RATE)},
-        {"axis_0_of_input": 1, "axis_1_of_input": 576},
+        {"N": 1, "axis_1_of_input": 576},
     ),
     OnnxCase(
         "DNSMOS waveform",
