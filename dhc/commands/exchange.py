@@ -99,7 +99,9 @@ def _tensor(text: str, said: str, type: TypeProto.Tensor) -> Array:
     with np.errstate(invalid="ignore"):  # it is refused below
         fitting = numbers.astype(dtype.numpy if dtype else np.float64)
     if dtype is None or not (np.array_equal(fitting, numbers) or dtype.is_float):
-        raise DhcError(Diagnostic("value", f"'{text}' gives no numbers of the input's type."))
+        problem = f"'{text}' gives no numbers of the input's type."
+        hint = f"the input holds {dtype}; write it as in rate=16000" if dtype else ""
+        raise DhcError(Diagnostic("value", problem, hints=(hint,) if hint else ()))
     alone = type.HasField("shape") and not type.shape.dim and numbers.size == 1
     return np.asarray(fitting.reshape(() if alone else -1))
 

@@ -77,7 +77,8 @@ class Ports:
         Raises:
             DhcError: for the first of them.
         """
-        check_bindings(self._shapes, self._found.keys() | self._found.values())
+        named = {self._found.get(name, name): size for name, size in self._shapes.items()}
+        check_bindings(named, frozenset(self._found.values()))
 
     def _size(self, said: int | str, axis: int) -> Size:
         if isinstance(said, int):

@@ -83,6 +83,15 @@ def test_sizes_without_a_name_differ(tmp_path: Path) -> None:
     assert _types(path, N=1, axis_4_of_x=7) == ["f32[1, 3, axis_2_of_x, axis_3_of_x, 7]"]
 
 
+def test_an_unknown_size_is_told_beside_the_names_that_can_be_said(tmp_path: Path) -> None:
+    path = _written(
+        tmp_path, _model([helper.make_node("Neg", ["x"], ["y"])], [_tensor("x", None, "?")])
+    )
+    with pytest.raises(DhcError) as error:
+        load(path, shapes={"bach": 1})
+    assert error.value.diagnostics[0].hints == ("its sizes: N, axis_1_of_x",)
+
+
 @pytest.mark.parametrize(
     ("shapes", "told"),
     [({"m": 3}, "no size 'm'"), ({"n": 0}, "positive whole"), ({"n": True}, "positive whole")],
