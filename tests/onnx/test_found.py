@@ -268,17 +268,25 @@ def test_a_known_condition_without_anything_chosen_leaves_nothing() -> None:
 # ---- sizes that are found, in other nodes ----------------------------------------------------
 
 
+def _halves() -> list[onnx.NodeProto]:
+    """One half for each element of x that is not zero."""
+    node = helper.make_node
+    return [
+        node("NonZero", ["x"], ["places"]),
+        node("Shape", ["places"], ["shape"]),
+        node("Gather", ["shape", "one"], ["count"], axis=0),
+        node("Unsqueeze", ["count", "zero"], ["listed"]),
+        node("Expand", ["half", "listed"], ["halves"]),
+    ]
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_tensors_of_a_size_that_is_found(target: str) -> None:
     """Numbers, constants and repetitions of as many entries as there are."""
     x = np.array([3, 0, -1, 2, 0], np.float32)
     node = helper.make_node
     nodes = [
-        node("NonZero", ["x"], ["places"]),
-        node("Shape", ["places"], ["shape"]),
-        node("Gather", ["shape", "one"], ["count"], axis=0),
-        node("Unsqueeze", ["count", "zero"], ["listed"]),
-        node("Expand", ["half", "listed"], ["halves"]),
+        *_halves(),
         node("Concat", ["listed", "two"], ["wide"], axis=0),
         node("Expand", ["half", "wide"], ["pairs"]),
         node("Mul", ["count", "count"], ["square"]),
@@ -354,11 +362,7 @@ def test_what_is_made_of_a_size_may_find_another(target: str) -> None:
     x = np.array([3, 0, -1, 2, 0], np.float32)
     node = helper.make_node
     nodes = [
-        node("NonZero", ["x"], ["places"]),
-        node("Shape", ["places"], ["shape"]),
-        node("Gather", ["shape", "one"], ["count"], axis=0),
-        node("Unsqueeze", ["count", "zero"], ["listed"]),
-        node("Expand", ["half", "listed"], ["halves"]),
+        *_halves(),
         node("CumSum", ["halves", "one_less"], ["sums"]),
         node("Greater", ["sums", "half"], ["later"]),
         node("NonZero", ["later"], ["again"]),
