@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 Call = Callable[[], object]
 
-REST = 0.02  # seconds before each turn, in which the threads of the one before fall asleep
+REST = 0.1  # seconds before each turn: the threads of ONNX Runtime spin for 20 to 100 ms
 MAX_CALLS = 50
 
 

@@ -12,7 +12,7 @@ from dhc.ir.types import Tensor
 from dhc.ir.verify import InternalError
 from dhc.ops.base import run
 from dhc.passes.manager import Event, PassRecord, SplitRecord, StartRecord
-from dhc.passes.widen import widen
+from dhc.passes.widen import widen, widen_array
 from dhc.runtime.parameters import initial_values
 
 TOLERANCE = 1e-4  # of floats, relative to the largest; passes may round in another order
@@ -61,9 +61,9 @@ class CheckNumerics:
 
 
 def evaluate(graph: Graph, values: Mapping[str, Array]) -> list[Array]:
-    """Returns outputs and updates; what has 32 bits is computed in float64."""
-    wide = {name: _wide(value) for name, value in values.items()}
-    constants = {name: _wide(value) for name, value in graph.constants.items()}
+    """Returns outputs and updates; narrower floats are computed in float64."""
+    wide = {name: widen_array(value) for name, value in values.items()}
+    constants = {name: widen_array(value) for name, value in graph.constants.items()}
     return run(widen(graph).roots, wide, constants)
 
 
@@ -131,7 +131,3 @@ def _weight(param: Param) -> Array:
 
 def _seed(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
-
-
-def _wide(value: Array) -> Array:
-    return value.astype(np.float64) if value.dtype == np.float32 else value

@@ -13,7 +13,7 @@ from dhc.ir.graph import Array, Graph, Node, topological
 from dhc.ops.base import run
 from dhc.ops.collective import AllReduceStart, AllReduceWait
 from dhc.passes.manager import Hook
-from dhc.passes.widen import widen
+from dhc.passes.widen import widen, widen_array
 from dhc.runtime.comm.base import Exchange
 
 
@@ -57,7 +57,7 @@ class ReferenceExecutable:
 
     Args:
         graph: What to run.
-        wide: Whether float32 values are computed in float64.
+        wide: Whether narrower floats are computed in float64.
     """
 
     def __init__(self, graph: Graph, wide: bool) -> None:
@@ -100,4 +100,4 @@ class ReferenceExecutable:
                 self._exchange.wait(number)
 
     def _widen(self, array: Array) -> Array:
-        return array.astype(np.float64) if self._wide and array.dtype == np.float32 else array
+        return widen_array(array) if self._wide else array

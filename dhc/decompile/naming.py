@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from dhc.decompile.modules import module_of
-from dhc.decompile.statements import Call, Statement
+from dhc.decompile.statements import KEPT, Call, Statement
 
 LONGEST = 40  # characters of a name
 
@@ -20,6 +20,7 @@ def pin_of(paths: Sequence[str], hint: str) -> str:
     parts = [path.rpartition(".") for path in paths]
     stems = {stem for stem, _, _ in parts}
     told = len(stems) == 1 and not any(re.search(r"\d", leaf) for _, _, leaf in parts)
+    told = told and stems != {KEPT}
     return stems.pop() if told else (module_of(hint) if paths else "")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from dhc.ir.graph import Graph, Initializer, Literal_, Node, Param, topological
+from dhc.ir.graph import Constant, Graph, Initializer, Literal_, Node, Param, topological
 from dhc.ir.size import Shape
 from dhc.ir.types import DType
 from dhc.ops.linear import Dense
@@ -189,7 +189,7 @@ def _direction(loop: Node, prefix: str) -> _Direction | None:
         for part, node in zip(("weight", "bias"), nodes, strict=False)
     }
     if len(of_input) != len(of_hidden) or not all(
-        isinstance(w.op, Param) for w in weights.values()
+        isinstance(w.op, Param | Constant) for w in weights.values()
     ):
         return None
     lengths = _lengths(loop.inputs[1]) if scan.sequences > 1 else None

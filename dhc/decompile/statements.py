@@ -10,6 +10,7 @@ from typing import TypeAlias
 from dhc.frontend.apply import INFIX_OPERATORS
 from dhc.ir.graph import Constant, Literal_, Node, Param
 
+KEPT = "constant"  # what the paths of tensors without a name begin with
 INFIX: Mapping[str, str] = {name: symbol for symbol, name in INFIX_OPERATORS.items()}
 
 
@@ -121,7 +122,7 @@ def _path(node: Node) -> str:
         case Param(path):
             return path
         case Constant(digest):
-            return f"constant.{digest[:8]}"
+            return f"{KEPT}.{digest[:8]}"
     raise AssertionError(node)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
-from dhc.ir.graph import Node, Op, Param
+from dhc.ir.graph import Constant, Node, Op, Param
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ def plain_phrase(operator: Op, inputs: Sequence[Node]) -> Phrase:
 
 
 def weights_of(**given: Node) -> Mapping[str, Node] | None:
-    """Returns weights by name if all are parameters, as a layer has them."""
-    return given if all(isinstance(node.op, Param) for node in given.values()) else None
+    """Returns weights by name if all are kept values, as a layer has them."""
+    return given if all(isinstance(node.op, Param | Constant) for node in given.values()) else None
 
 
 def even(values: Sequence[int]) -> int | tuple[int, ...]:

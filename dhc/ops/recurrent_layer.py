@@ -43,8 +43,9 @@ class _Weights:
         trainable: bool = True,
         dtype: DType = DType.F32,
     ) -> Node:
-        """The weights of a name; their path begins with that of the node's own weights."""
-        return self.call.node(Known(self.arrays[name], self.dtype, f"{self.stem}.{name}"))
+        """The weights of a name; their path begins with that of the node's, if there is one."""
+        path = f"{self.stem}.{name}" if self.stem else ""
+        return self.call.node(Known(self.arrays[name], self.dtype, path))
 
     def stream(self) -> str:
         raise AssertionError("recurrent layers draw nothing")
@@ -105,7 +106,7 @@ def _weights(call: Call) -> _Weights | None:
     given = [call.value(k) for k in (1, 2, 3) if call.has(k)]
     known = [each for each in given if isinstance(each, Known) and not each.has_names]
     path = known[0].path or known[0].name if known else ""
-    if len(known) != len(given) or not path or len({each.dtype for each in known}) > 1:
+    if len(known) != len(given) or len({each.dtype for each in known}) > 1:
         return None
     into, back = known[0].array, known[1].array
     arrays: dict[str, Array] = {}
@@ -129,6 +130,8 @@ def _ordered(call: Call, rows: Array) -> Array:
 
 def _stem(call: Call, path: str) -> str:
     """What the paths of the weights begin with; numbers of exporters say which layer it is."""
+    if not path:
+        return ""
     before, _, last = path.replace("/", ".").replace(":", ".").rpartition(".")
     if last.lower() in _ENDS and before:
         return before

@@ -20,7 +20,7 @@ from dhc.ir.text import print_graph
 from dhc.metrics.base import Rows, join_rows
 from dhc.ops.random import COUNTER
 from dhc.passes.bind_sizes import bind_sizes
-from dhc.passes.widen import widen
+from dhc.passes.widen import widen, widen_array
 from dhc.runtime.comm.agree import check_alike, share_json, together
 from dhc.runtime.comm.base import Communicator
 from dhc.runtime.data.dataset import DataSet, open_dataset
@@ -168,7 +168,7 @@ class TrainingJob:
     def diagnose(self, batch: Mapping[str, Array]) -> str:
         part = Part(self.size(batch))
         values = {**self._step.parameters(), **self._inputs(1, 0.0, batch, part)}
-        wide = {n: a.astype(np.float64) if a.dtype == np.float32 else a for n, a in values.items()}
+        wide = {name: widen_array(array) for name, array in values.items()}
         samples: dict[str, Size] = {str(self.built.batch): len(batch[IDENTITY])}
         found = first_trouble(widen(bind_sizes(self.built.step.graph, samples)), wide)
         return self.ranks.first_text(found, FINITE)

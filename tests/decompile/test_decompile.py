@@ -99,6 +99,19 @@ def test_weights_that_are_computed_flow_into_the_layer() -> None:
     )
 
 
+def test_constants_are_the_weights_of_layers_too() -> None:
+    """Exporters keep weights in nodes, where they have no names; which layer it is stays clear."""
+    x = Input("x", Tensor(DType.F32, (1, 2, 5, 5)))()
+    digests = ("abcdefab" * 8, "b" * 64)
+    weight = Constant(digests[0], Tensor(DType.F32, (4, 2, 3, 3)))()
+    bias = Constant(digests[1], Tensor(DType.F32, (4,)))()
+    layer = operators["conv"]((2, 2), ((1, 1), (1, 1)), (1, 1))  # type: ignore[call-arg]
+    constants = dict(zip(digests, (np.ones((4, 2, 3, 3)), np.ones(4)), strict=True))
+    made = decompile(Graph("Kept", (x,), (("y", layer(x, weight, bias)),), constants=constants))
+    assert "output y = x -> conv(4, stride=2, pad=1)\n" in made.text
+    assert set(made.leaves.values()) == {weight, bias}
+
+
 def test_names_never_meet_words_of_the_language() -> None:
     x = Input("input", Tensor(DType.F32, (2, 3)))()
     y = operators["relu"]()(x)

@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from dhc.decompile import decompile
 from dhc.errors import DhcError
 from dhc.ir.graph import Array
 from dhc.onnx.read import load
@@ -101,6 +102,36 @@ def test_layers_give_what_onnxruntime_gives(
     for array, wanted in zip(found.values(), expected, strict=True):
         assert array.shape == wanted.shape
         np.testing.assert_allclose(array, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", GATES)
+def test_weights_that_nodes_make_of_constants_are_weights(tmp_path: Path, kind: str) -> None:
+    """Exporters join the weights of gates in nodes; it is a layer of the language all the same."""
+    options = {"linear_before_reset": 1} if kind == "GRU" else {}
+    model, x = _model(kind, options, ("B",), "forward")
+    expected = _results(tmp_path / "plain.onnx", model, x)
+    made = [
+        node
+        for tensor in model.graph.initializer
+        for node in (
+            helper.make_node("Constant", [], [f"{tensor.name} of it"], value=tensor),
+            helper.make_node("Identity", [f"{tensor.name} of it"], [f"half {tensor.name}"]),
+            helper.make_node("Mul", [f"half {tensor.name}"] * 2, [f"squared {tensor.name}"]),
+            helper.make_node("Sign", [f"half {tensor.name}"], [f"sign {tensor.name}"]),
+            helper.make_node("Sqrt", [f"squared {tensor.name}"], [f"size {tensor.name}"]),
+            helper.make_node("Mul", [f"size {tensor.name}", f"sign {tensor.name}"], [tensor.name]),
+        )
+    ]
+    model.graph.ClearField("initializer")
+    layer = [*model.graph.node]
+    model.graph.ClearField("node")
+    model.graph.node.extend([*made, *layer])
+    found = _results(tmp_path / "made.onnx", model, x)
+    for name, wanted in expected.items():
+        np.testing.assert_allclose(found[name], wanted, rtol=1e-5, atol=1e-6)
+    text = decompile(load(tmp_path / "made.onnx").graph).text
+    assert f"-> {kind.lower()}(2, " in text
+    assert "scan" not in text
 
 
 @pytest.mark.parametrize("kind", GATES)

@@ -22,7 +22,7 @@ from tests.random_graphs.meaning import Meanings, sinks
 SIZES = (1, 1, 2, 2, 3, 3, 4, 5, 7, 8, 9)
 DTYPES = (
     *[DType.F32] * 10, *[DType.F64] * 2, *[DType.I64] * 2, *[DType.I32] * 2,
-    DType.U8, *[DType.BOOL] * 2,
+    DType.U8, *[DType.BOOL] * 2, DType.F16,
 )  # fmt: skip
 USUAL = (-2.0, 2.0)
 

@@ -29,7 +29,10 @@ LEFT_OUT = {  # what passes make, ranks share, no two programs agree on, or is n
     "random_normal", "random_uniform", "dropout", "map", "copy", "after", "round_bf16",
     "bitcast",
 }  # fmt: skip
-CASTS = (DType.F32, DType.F32, DType.F64, DType.I64, DType.I32, DType.U8, DType.BOOL)
+CASTS = (
+    DType.F32, DType.F32, DType.F64, DType.F16, DType.I64, DType.I32, DType.U8, DType.BOOL,
+)  # fmt: skip
+FLOATS = (*[DType.F32] * 16, *[DType.F64] * 3, DType.F16)  # what is drawn where samples have f32
 
 
 def _samples() -> list[tuple[str, list[Sample]]]:
@@ -53,8 +56,8 @@ def from_sample(drawing: Drawing) -> Node:
 
 
 def _fitted(drawing: Drawing, sample: Sample) -> Node:
-    wide = drawing.chance.random() < 0.1
-    types = [t.with_dtype(DType.F64) if wide and t.dtype is DType.F32 else t for t in sample.types]
+    dtype = drawing.chance.choice(FLOATS)
+    types = [t.with_dtype(dtype) if t.dtype is DType.F32 else t for t in sample.types]
     spans = [*sample.ranges, *[None] * (len(types) - len(sample.ranges))]
     pairs = zip(types, spans, strict=True)
     return sample.op(*(drawing.fitted(type, span) for type, span in pairs))
@@ -266,7 +269,7 @@ def convolution(drawing: Drawing) -> Node | None:
     """Convolutions of one to three axes, and those back."""
     chance = drawing.chance
     n = chance.choice((1, 1, 2, 3))
-    dtype = chance.choice((DType.F32,) * 8 + (DType.F64, DType.F64))
+    dtype = chance.choice(FLOATS)
     groups = chance.choice((1, 1, 1, 2, 3))
     inner, outer = chance.randint(1, 4), chance.randint(1, 5)
     size = {1: 12, 2: 9, 3: 5}[n]

@@ -17,7 +17,7 @@ from dhc.ir.number import type_range
 from dhc.ir.types import DType
 from dhc.ops.base import Operator, run
 from dhc.ops.elementwise import Cast
-from dhc.passes.widen import widen
+from dhc.passes.widen import widen, widen_array
 
 MOST_ELEMENTS = 3000
 LARGEST = 1e4
@@ -30,7 +30,7 @@ class Meaning:
     """The values of a node.
 
     Attributes:
-        exact: With float64 in place of float32.
+        exact: With float64 in place of float32 and float16.
         plain: With the elements that the types say.
         off: In float64, where each result on the way was off by some roundings.
     """
@@ -118,7 +118,7 @@ class Meanings:
 
 
 def _leaf(array: Array) -> Meaning:
-    wide = array.astype(np.float64) if array.dtype == np.float32 else array
+    wide = widen_array(array)
     return Meaning(wide, array, wide)
 
 
