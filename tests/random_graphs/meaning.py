@@ -17,6 +17,7 @@ from dhc.ir.number import type_range
 from dhc.ir.types import DType
 from dhc.ops.base import Operator, run
 from dhc.ops.elementwise import Cast
+from dhc.ops.reduce import ReduceProd
 from dhc.passes.widen import widen, widen_array
 
 MOST_ELEMENTS = 3000
@@ -89,12 +90,23 @@ class Meanings:
     def _is_sane(self, node: Node) -> bool:
         """Whether a value can be compared, and no conversion leaves the range of its type."""
         dtype = node.type.dtype
-        if isinstance(node.op, Cast) and dtype.is_integer and node.inputs[0].type.dtype.is_float:
+        if dtype.is_integer and isinstance(node.op, Cast | ReduceProd):
             low, high = type_range(dtype)
-            source = self.of(node.inputs[0]).exact
-            if source.size and not (low - 1 < source.min() and source.max() < high):
+            wide = self._without_limits(node)
+            if wide.size and not (low - 1 < wide.min() and wide.max() < high):
                 return False
         return self.of(node).is_sane(dtype)
+
+    def _without_limits(self, node: Node) -> Array:
+        """What a conversion or a product would give if integers had no largest value.
+
+        No definition says what comes of larger ones: ONNX Runtime gives the largest product.
+        """
+        source = self.of(node.inputs[0]).exact
+        if isinstance(node.op, Cast):
+            return source if source.dtype.kind == "f" else np.zeros(0)
+        assert isinstance(node.op, ReduceProd)
+        return np.asarray(node.op.numpy(source.astype(np.float64)))
 
     def _compute(self, node: Node) -> Meaning:
         match node.op:
