@@ -35,6 +35,7 @@ from dhc.ops.conv_transpose import ConvTranspose
 from dhc.ops.linear import Dense, MatMul
 from dhc.passes.manager import Pass
 
+SUMMED = (DType.F32, DType.I32)  # elements of products that have kernels of their own
 FEW_ROWS = 4  # products with fewer rows take no longer than packing their matrix
 
 
@@ -187,7 +188,7 @@ class PackWeights(Pass):
         rows, columns = product.type.static_shape[-2:]
         matrix = product.inputs[1]
         prepared = not any(isinstance(node.op, Input) for node in topological([matrix]))
-        wide = product.type.dtype is DType.F32 and 2 * columns >= self.isa.lanes
+        wide = product.type.dtype in SUMMED and 2 * columns >= self.isa.lanes
         return wide and (prepared or rows >= FEW_ROWS)
 
     def _transposed(self, conv: ConvTranspose, node: Node) -> Node:

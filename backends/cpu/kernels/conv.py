@@ -27,9 +27,11 @@ from dhc.backends.cpu.kernels.finish import (
 )
 from dhc.backends.cpu.kernels.products import add_products
 from dhc.backends.cpu.scalar_printer import ScalarPrinter
+from dhc.backends.cpu.values import llvm_type
 from dhc.ir.scalar import Buffer, Var
+from dhc.ir.types import DType
 
-FLOAT = 4
+FLOAT = 4  # bytes of an element; integers have as many
 SMALL_WEIGHTS = 256 << 10  # bytes that stay in a second-level cache beside the input rows
 UNROLL = 4
 FEW_ROWS = 8  # too few for workers to share evenly
@@ -102,6 +104,11 @@ class ConvKernel:
     def joins_next(self) -> bool:
         return False
 
+    @property
+    def dtype(self) -> DType:
+        """The type of factors and sums: f32, or i32."""
+        return self.epilogue.total.dtype
+
     def function(self, isa: Isa) -> FunctionText:
         return _Generator(self, isa).function
 
@@ -120,8 +127,8 @@ class _Generator:
         self._kernel = kernel
         self._isa = isa
         self._vectors = kernel.block // isa.lanes
-        self._vector = f"<{isa.lanes} x float>"
-        self._sums = partial_sums(kernel.taps, kernel.run)
+        self._vector = llvm_type(kernel.dtype, isa.lanes)
+        self._sums = sums_of(kernel)
         self._totals = ""
         self._firsts: list[Number] = []
         self.function = FunctionText(kernel.name, operand_parameters(len(kernel.buffers)))
@@ -273,7 +280,8 @@ class _Generator:
             place = function.address(weights, (step * self._kernel.block + v * lanes) * FLOAT)
             loaded.append(function.let(f"load {vector}, ptr {place}, align {FLOAT * lanes}"))
         offsets = [(n * self._kernel.pixel.step + step) * FLOAT for n in range(len(cells))]
-        add_products(function, self._scalars, cells, source, offsets, loaded)
+        dtype = self._kernel.dtype
+        add_products(function, self._scalars, cells, source, offsets, loaded, dtype)
 
 
 def most_pixels(isa: Isa, block: int) -> int:
@@ -296,6 +304,13 @@ class PartialSums:
     taps: tuple[Tap, ...]
     run: int
     depth: int
+
+
+def sums_of(kernel: ConvKernel) -> PartialSums:
+    """How a kernel sums: integers lose no digits."""
+    if kernel.dtype is DType.F32:
+        return partial_sums(kernel.taps, kernel.run)
+    return PartialSums(kernel.taps, kernel.run, 0)
 
 
 def partial_sums(taps: tuple[Tap, ...], run: int) -> PartialSums:

@@ -8,7 +8,7 @@ from dhc.backends.cpu.function import FunctionText
 from dhc.backends.cpu.function import Operand as Number
 from dhc.backends.cpu.kernels.epilogue import Epilogue, lets
 from dhc.backends.cpu.scalar_printer import ScalarPrinter, Scope
-from dhc.backends.cpu.values import Value
+from dhc.backends.cpu.values import Value, llvm_type, overload
 from dhc.ir.scalar import Buffer, Var
 from dhc.ir.types import DType
 
@@ -110,7 +110,7 @@ class Finish:
                 self._store_row(indices, self.function.add(first, number), channel, row)
             return
         width = self.scalars.lanes * FLOAT
-        vector = f"<{self.scalars.lanes} x float>"
+        vector = llvm_type(self.epilogue.total.dtype, self.scalars.lanes)
         row_bytes = len(cells[0]) * width
         waiting = self.function.alloca(f"[{len(cells) * row_bytes} x i8]")
         for number, cell in enumerate(cell for row in cells for cell in row):
@@ -133,9 +133,9 @@ class Finish:
     def store(self, indices: list[Number], pixel: Number, channel: Number, cell: str) -> None:
         """Ends a vector of sums, held in `cell`, for a pixel and the channels from `channel` on."""
         self.scalars.use({buffer: f"%b{k}" for k, buffer in enumerate(self.buffers)})
-        lanes = self.scalars.lanes
-        total = self.function.let(f"load <{lanes} x float>, ptr {cell}")
-        scope = self._scope(indices, pixel, channel, Value(total, DType.F32, lanes))
+        lanes, dtype = self.scalars.lanes, self.epilogue.total.dtype
+        total = self.function.let(f"load {llvm_type(dtype, lanes)}, ptr {cell}")
+        scope = self._scope(indices, pixel, channel, Value(total, dtype, lanes))
         for let in lets(self.epilogue):
             scope.steps[let.var] = self.scalars.step(let.value, scope)
             scope.values[let.var] = self.scalars.value(let.value, scope)
@@ -165,13 +165,14 @@ class Finish:
         """Stores the lanes that are channels of the output."""
         lanes = self.scalars.lanes
         place = self.scalars.offset(self.buffers[0], self._index(), scope, 0)
-        address = self.function.let(f"getelementptr float, ptr %b0, i64 {place.text}")
+        dtype = self.buffers[0].type
+        address = self.function.let(f"getelementptr {llvm_type(dtype)}, ptr %b0, i64 {place.text}")
         ramp = ", ".join(f"i64 {k}" for k in range(lanes))
         first = self.scalars.spread(Value(str(channel), DType.I64))
         own = self.function.let(f"add {first.type} {first.text}, <{ramp}>")
         mask = self.function.let(f"icmp slt {first.type} {own}, splat (i64 {self.filters})")
-        vector, flags = f"<{lanes} x float>", f"<{lanes} x i1>"
-        name = f"llvm.masked.store.v{lanes}f32.p0"
+        vector, flags = llvm_type(dtype, lanes), f"<{lanes} x i1>"
+        name = f"llvm.masked.store.{overload(result)}.p0"
         self.function.declarations.add(f"declare void @{name}({vector}, ptr, i32, {flags})")
-        arguments = f"{vector} {result.text}, ptr {address}, i32 4, {flags} {mask}"
+        arguments = f"{vector} {result.text}, ptr {address}, i32 {dtype.bytes}, {flags} {mask}"
         self.function.do(f"call void @{name}({arguments})")

@@ -23,7 +23,7 @@ from dhc.backends.cpu.kernels.winograd import WinogradKernel
 from dhc.backends.cpu.kernels.winograd_grad import WinogradGradKernel
 from dhc.backends.cpu.layout import anchor, is_cast, operand_position
 from dhc.backends.cpu.module import NativeKernel
-from dhc.backends.cpu.packing import PackedConv, PackedDense
+from dhc.backends.cpu.packing import SUMMED, PackedConv, PackedDense
 from dhc.backends.cpu.transposed import PackedConvTranspose, phase_stride
 from dhc.backends.cpu.weight_grad import PackedWeightGrad
 from dhc.ir.graph import Node, topological
@@ -33,6 +33,7 @@ from dhc.lower.to_kernels import definition, output_axes
 from dhc.ops.region import Region
 from dhc.ops.warp import AffineWarp
 
+RESULTS = (DType.F32, DType.I32, DType.I8, DType.U8)  # what epilogues may make of it
 SHORT_ROW = 8  # pixels of a row that is shorter than what registers hold
 
 
@@ -56,6 +57,11 @@ class _Step:
     def channel_axis(self) -> int:
         """Where the channels of the input and of the output are."""
         return _channel_axis(self.inner)
+
+    @property
+    def is_float(self) -> bool:
+        """Whether floats are summed, not integers."""
+        return self.inner.type.dtype is DType.F32
 
     @property
     def source_strides(self) -> tuple[int, ...]:
@@ -90,9 +96,9 @@ def native_kernel(node: Node, buffers: tuple[Buffer, ...], isa: Isa) -> NativeKe
                 output_axes(node.type), buffers, step.inner, step.source, step.weights,
                 step.epilogue,
             )  # fmt: skip
-        case PackedDepthwise() as conv:
+        case PackedDepthwise() as conv if step.is_float:
             return _depthwise(step, conv)
-        case PackedDepthwiseTranspose() as conv:
+        case PackedDepthwiseTranspose() as conv if step.is_float:
             return _depthwise_transposed(step, conv)
     return None
 
@@ -127,7 +133,8 @@ def _step(node: Node, buffers: tuple[Buffer, ...]) -> _Step | None:
     weights = operand_position(node, inner.inputs[1])
     if source is None or weights is None:
         return None
-    if any(buffers[k].type is not DType.F32 for k in (0, source + 1, weights + 1)):
+    types = {inner.type.dtype, buffers[source + 1].type, buffers[weights + 1].type}
+    if len(types) > 1 or inner.type.dtype not in SUMMED or buffers[0].type not in RESULTS:
         return None
     parts = split_definition(definition(node, buffers, ((),) * len(node.inputs)))
     return None if parts is None else _Step(node, inner, buffers, source + 1, weights + 1, parts[1])
@@ -194,7 +201,7 @@ def _winograd(step: _Step, conv: PackedConv, isa: Isa) -> WinogradKernel | None:
     """A convolution with fewer products, where it has the right form and is large enough."""
     _, *counts, channels, block = step.inner.inputs[1].type.static_shape
     plain = set(conv.stride) == set(conv.dilation) == {1}
-    if counts != [3, 3] or not plain:
+    if counts != [3, 3] or not plain or not step.is_float:
         return None
     rows = _spatial(step, conv.stride)
     kernel = WinogradKernel(
