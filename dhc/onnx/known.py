@@ -109,10 +109,15 @@ def _range(call: Call) -> Value:
     start, stop, step = (call.known(number).reshape(-1)[0] for number in range(3))
     if any(isinstance(each, Expr) for each in (start, stop, step)):
         return _of_sizes(_limit(start), _limit(stop), _limit(step), _type(call))
-    if step == 0 or not (stop - start) / step <= MOST_NUMBERS:
+    low, high, gap = (each.item() for each in (start, stop, step))
+    turns = max((high - low) / gap, 0.0) if gap else math.inf
+    if not turns <= MOST_NUMBERS:
         raise ForeignError("it makes too many numbers")
     assert isinstance(first, Known)
-    return Known(np.arange(start, stop, step, dtype=first.array.dtype), first.dtype)
+    dtype = first.array.dtype
+    wide = np.float64 if first.dtype.is_float else dtype  # integers wrap on the way, and back
+    numbers = np.arange(math.ceil(turns)).astype(wide) * step.astype(wide) + start.astype(wide)
+    return Known(numbers.astype(dtype), first.dtype)
 
 
 def _limit(value: object) -> Size:

@@ -231,6 +231,30 @@ def test_counting_up_to_a_size(tmp_path: Path, start: str, stop: str, step: str,
     assert found.dtype == np.float32
 
 
+@pytest.mark.parametrize(
+    ("dtype", "start", "stop", "step"),
+    [
+        (np.int16, -30000, 30000, 7000), (np.int16, 30000, -30000, -9000), (np.int32, 3, -2, 1),
+        (np.int64, -(2**62), 2**62, 2**60), (np.float32, -1.5, 2.0, 0.25), (np.float64, 0, 1, 0.1),
+    ],
+)  # fmt: skip
+def test_counting_from_end_to_end_of_a_type(
+    tmp_path: Path, dtype: type[np.generic], start: float, stop: float, step: float
+) -> None:
+    """The distance may be more than the type holds; what is not reached gives nothing."""
+    given = [_numbers(n, v, dtype) for n, v in (("a", start), ("b", stop), ("c", step))]
+    nodes = [
+        helper.make_node("Range", ["a", "b", "c"], ["row"]),
+        helper.make_node("Cast", ["row"], ["numbers"], to=F32),
+        helper.make_node("ReduceSum", ["numbers"], ["total"], keepdims=0),
+        helper.make_node("Add", ["x", "total"], ["y"]),
+    ]
+    model = _model(nodes, [_tensor("x", "n")], given)
+    wide = np.arange(start, stop, step).astype(dtype).astype(np.float32)
+    found = _run(_written(tmp_path, model), x=np.zeros(1, np.float32))
+    np.testing.assert_array_equal(found, [wide.sum()])
+
+
 def test_a_part_of_a_number_is_no_step_of_counting(tmp_path: Path) -> None:
     given = [_numbers("two", 2, np.float32), _numbers("part", 0.5, np.float32)]
     nodes = _counted("two", "n", "part")
