@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Sequence
 
 from dhc.decompile.statements import Spelled
@@ -51,8 +52,9 @@ class Parameters:
 
     def _free(self, name: str) -> str:
         found, number = name, 2
+        stem = re.sub(r"_\d+$", "", name)
         while found in self._found.values():
-            found, number = f"{name}_{number}", number + 1
+            found, number = f"{stem}_{number}", number + 1
         return found
 
     def _multiple(self, column: tuple[object, ...]) -> str | None:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 
 import numpy as np
 
 from dhc.ir.counts import found_by, said_counts
-from dhc.ir.graph import Array, Constant, Input, Literal_, Node, Op, Param, topological
+from dhc.ir.graph import (
+    Array,
+    Constant,
+    Input,
+    Literal_,
+    Node,
+    Op,
+    Param,
+    digest_of,
+    topological,
+)
 from dhc.ir.number import canonical
 from dhc.ir.size import Expr, largest, symbols
 from dhc.ir.types import DType, Tensor
@@ -55,7 +64,7 @@ class Store:
         self._bytes += content.nbytes
         if self._bytes > MOST_BYTES:
             raise refused("What the model makes of its constants takes too many bytes.")
-        digest = hashlib.sha256(f"{type}".encode() + content.tobytes()).hexdigest()
+        digest = digest_of(type, content)
         self.constants[digest] = content
         return Constant(digest, type)()
 

@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 import dhc.ops  # noqa: F401  (registers the operators)
-from dhc.ir.graph import Array, Graph, Input, Node, Param, literal, topological
+from dhc.ir.graph import (
+    Array,
+    Constant,
+    Graph,
+    Input,
+    Node,
+    Param,
+    digest_of,
+    literal,
+    topological,
+)
 from dhc.ir.types import DType, Tensor
 from dhc.onnx.tidy import tidied
 from dhc.ops.base import operators, run
@@ -134,3 +144,39 @@ def test_what_only_looks_alike_stays(name: str) -> None:
     tidy, turned = tidied(graph, values)
     assert tidy == graph
     assert all(np.array_equal(turned[path], values[path]) for path in values)
+
+
+def _kept(seed: int, *shape: int) -> tuple[Node, dict[str, Array]]:
+    """A constant, and what keeps its elements."""
+    type = Tensor(DType.F32, shape)
+    array = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+    digest = digest_of(type, array)
+    return Constant(digest, type)(), {digest: array}
+
+
+def _constants(*kept: tuple[Node, dict[str, Array]]) -> dict[str, Array]:
+    return {digest: array for _, each in kept for digest, array in each.items()}
+
+
+def test_constants_lie_as_layers_read_them() -> None:
+    """Weights that nodes hold are turned over and flattened while the model is read."""
+    matrix, bias, kernel, shift = _kept(1, 6, 4), _kept(2, 4), _kept(3, 3, 2, 3), _kept(4, 1, 3, 1)
+    dense = _do("add", _do("matmul", X, matrix[0]), bias[0])
+    shape = operators["reshape"]((2, 2, 10))  # type: ignore[call-arg]
+    conv = operators["conv"]((1,), ((1, 1),), (1,))(shape(dense), kernel[0])  # type: ignore[call-arg]
+    root = _do("add", conv, shift[0])
+    constants = _constants(matrix, bias, kernel, shift)
+    graph = Graph("Model", (X,), (("y", root),), constants=constants)
+    tidy, _ = tidied(graph, {})
+    made = [node for node in topological(tidy.roots) if node.inputs]
+    assert [node.op.name for node in made] == ["dense", "reshape", "conv"]
+    x = {"x": np.random.default_rng(4).normal(size=(2, 5, 6)).astype(np.float32)}
+    found, wanted = (run([g.roots[0]], x, g.constants)[0] for g in (tidy, graph))
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_a_constant_that_is_more_than_weights_stays_as_it_is() -> None:
+    table = _kept(1, 6, 4)
+    root = _do("add", _do("matmul", X, table[0]), _do("reduce_sum", table[0]))
+    graph = Graph("Model", (X,), (("y", root),), constants=_constants(table))
+    assert tidied(graph, {})[0] == graph

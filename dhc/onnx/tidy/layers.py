@@ -31,11 +31,14 @@ def with_dense_layers(
         if isinstance(node.op, Param) and node.type.rank == 2 and _multiplies_rows(node, uses)
     }
     turned = {path: node for path, node in turned.items() if path in values}
+    kept = {n for n in read if isinstance(n.op, Constant) and _multiplies_rows(n, read[n])}
 
     def step(node: Node, inputs: tuple[Node, ...]) -> Node:
         second = node.inputs[1].op if isinstance(node.op, MatMul) else None
         if isinstance(second, Param) and second.path in turned:
             return Dense()(inputs[0], turned[second.path])
+        if second is not None and node.inputs[1] in kept and node.inputs[1].type.rank == 2:
+            return Dense()(inputs[0], Permute((1, 0))(inputs[1]))
         return rebuild(node, inputs)
 
     made = transform(graph, step)

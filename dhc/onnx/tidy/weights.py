@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from dhc.ir.graph import Array, Constant, Graph, Literal_, Node, Param, users
+from dhc.ir.graph import Array, Constant, Graph, Literal_, Node, Param, digest_of, users
 from dhc.ir.number import canonical
 from dhc.ir.rewrite import rebuild, transform
 from dhc.ops.base import Elementwise, run
@@ -86,15 +86,18 @@ def with_moved_weights(
 ) -> tuple[Graph, Mapping[str, Array]]:
     """Returns the graph with weights in the form in which it reads them, and their new values.
 
-    A parameter that is only read through a reshape or a permutation is kept as what that gives.
+    What reads a constant through a reshape or a permutation reads what that gives; so does what
+    reads a parameter, if nothing else reads it.
     """
     read, roots = users(graph.roots), set(graph.roots)
-    new = dict(values)
+    new, constants = dict(values), dict(graph.constants)
 
     def step(node: Node, inputs: tuple[Node, ...]) -> Node:
         if isinstance(node.op, Reshape | Permute):
             (old,) = node.inputs
             (x,) = inputs
+            if isinstance(x.op, Constant) and _static(node):
+                return _moved_constant(node.op(x), constants)
             only = len(read[old]) == 1 and old not in roots
             if only and isinstance(x.op, Param) and x.op.path in new and _static(node):
                 (array,) = run([node.op(x)], {x.op.path: new[x.op.path]})
@@ -102,7 +105,17 @@ def with_moved_weights(
                 return replace(x.op, type=node.type)()
         return rebuild(node, inputs)
 
-    return transform(graph, step), new
+    made = transform(graph, step)
+    return replace(made, constants=constants), new
+
+
+def _moved_constant(node: Node, constants: dict[str, Array]) -> Node:
+    """A constant of what a node makes of one."""
+    (array,) = run([node], {}, constants)
+    content = np.ascontiguousarray(array)
+    digest = digest_of(node.type, content)
+    constants[digest] = content
+    return Constant(digest, node.type)()
 
 
 def _static(node: Node) -> bool:
