@@ -236,6 +236,8 @@ def _layers(call: Call, kind: _Kind, into: Node, back: Node, kept: Activation) -
     reverse = _REVERSE.get(call.get("direction", "forward"))
     if reverse is None:
         raise ForeignError("its direction is neither forward, reverse nor bidirectional")
+    if into.type.shape[0] != len(reverse):
+        raise ForeignError(f"its weights have {into.type.shape[0]} directions, not {len(reverse)}")
     by_batch = bool(call.get("layout", 0))
     x = Permute((1, 0, 2))(call.tensor(0)) if by_batch else call.tensor(0)
     layers = _directions(call, kind, into, back, kept)

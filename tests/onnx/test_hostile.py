@@ -130,6 +130,13 @@ def test_a_window_wider_than_all_channels_is_cut(tmp_path: Path) -> None:
         _load(tmp_path, [node("LRN", ["x"], ["y"], size=-3)], shape=[1, 3, 2, 2])
 
 
+def test_layers_over_time_have_two_directions_at_most(tmp_path: Path) -> None:
+    """As many activations as directions would be listed."""
+    layer = node("LSTM", ["x", "x", "x"], ["y"], hidden_size=2)
+    with pytest.raises(DhcError, match="have 1073741824 directions, not 1"):
+        _load(tmp_path, [layer], shape=[1 << 30, 8, 2])
+
+
 def test_an_attribute_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     softmax = node("Softmax", ["x"], ["y"], axis=0)
     softmax.attribute.append(helper.make_attribute("axis", 1))
