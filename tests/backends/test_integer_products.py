@@ -1,4 +1,4 @@
-"""Sums of integers on the processor: native, and equal to numpy's to the last bit."""
+"""Quantized layers on the processor: native, and equal to numpy's to the last bit."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from dhc.ir.graph import Array, Graph, Input, Node, Param, literal
 from dhc.ir.types import DType, Tensor
 from dhc.lower.plan import Plan
 from dhc.ops.base import run
+from dhc.ops.conv import Conv
 from dhc.ops.elementwise import Add, Cast, Mul, Round
 from dhc.ops.linear import MatMul
 from tests.backends.test_packing import CASES
@@ -77,6 +78,35 @@ def test_quantized_layers(
     np.testing.assert_array_equal(program(x=values["x"])["y"], wanted)  # type: ignore[operator]
     native = [s for plan in plans for s in plan.steps if isinstance(s.kernel, ConvKernel)]
     assert native
+
+
+FLOATS = {
+    **{name: CASES[name] for name in ("conv_plane", "conv_line", "double_cut", "dense")},
+    "depthwise": (Conv((1, 1), ((1, 1), (1, 1)), (1, 1), 19), (2, 19, 9, 8), (19, 1, 3, 3)),
+    "fewer_products": (Conv((1, 1), ((1, 1), (1, 1)), (1, 1)), (1, 40, 32, 32), (36, 40, 3, 3)),
+}
+
+
+@pytest.mark.parametrize("isa", ["avx2", ""])
+@pytest.mark.parametrize("result", [DType.U8, DType.I8, DType.I32], ids=str)
+@pytest.mark.parametrize("name", FLOATS)
+def test_sums_of_floats_that_become_bytes(name: str, result: DType, isa: str) -> None:
+    """Whole numbers are summed, and none lies half way between two bytes."""
+    op, x_shape, w_shape = FLOATS[name]
+    chance = np.random.default_rng(5)
+    x, w = (chance.integers(-3, 4, shape).astype(np.float32) for shape in (x_shape, w_shape))
+    node, weight = (
+        Input("x", Tensor(DType.F32, x_shape))(),
+        Param("w", Tensor(DType.F32, w_shape))(),
+    )
+    scaled = Mul()(op(node, weight), literal(0.25, DType.F32))
+    moved = Round()(Add()(scaled, literal(20.1, DType.F32)))
+    graph = Graph(name, (node,), (("y", Cast(result, True)(moved)),))
+    target = Target("cpu", threads=2, options={"isa": isa} if isa else {})
+    (wanted,) = run([graph.outputs[0][1]], {"x": x, "w": w})
+    found = compile_graph(graph, target, parameters={"w": w})(x=x)["y"]
+    np.testing.assert_array_equal(found, wanted)
+    assert len(np.unique(found)) > 5
 
 
 @pytest.mark.parametrize("isa", ["avx2", ""])
