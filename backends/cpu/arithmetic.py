@@ -6,6 +6,8 @@ round toward minus infinity, and an integer divided by zero is zero.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dhc.backends.cpu.function import FunctionText
 from dhc.backends.cpu.values import (
     Value,
@@ -58,6 +60,19 @@ class Arithmetic:
             return value
         text = self.function.let(f"extractelement {value.type} {value.text}, i64 {lane}")
         return Value(text, value.dtype)
+
+    def across(self, function: str, value: Value) -> Value:
+        """Returns what a function of two values makes of all lanes, in any order."""
+        half = value.lanes // 2
+        while half:
+            mask = ", ".join(f"i32 {lane ^ half}" for lane in range(value.lanes))
+            text = self.function.let(
+                f"shufflevector {value.type} {value.text}, {value.type} poison, "
+                f"<{value.lanes} x i32> <{mask}>"
+            )
+            value = self.binary(function, value, replace(value, text=text))
+            half //= 2
+        return self.extract(value, 0)
 
     def together(self, *values: Value) -> list[Value]:
         """Returns the values as vectors, if any of them is one."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dhc.backends.cpu.folding import WAYS, Fold, fold_of, has_rows_across, reads_rows
 from dhc.backends.cpu.function import FunctionText
 from dhc.backends.cpu.scalar_printer import ScalarPrinter, Scope
-from dhc.backends.cpu.values import Value, llvm_type
+from dhc.backends.cpu.values import Value, constant, llvm_type
 from dhc.ir.kernel import Assign, Declare, For, If, Kernel, Let, Statement, Store
 from dhc.ir.scalar import Const, Scalar
 from dhc.ir.types import DType
@@ -132,7 +133,17 @@ class KernelPrinter:
         if loop.kind == "parallel":
             first, last = share_of(self.function, extent)
             self._turns(loop, scope, first, last)
-        elif loop.kind == "vector" and scope.lane is None:
+        elif scope.lane is None and self.lanes > 1:
+            self._wide_loop(loop, scope, extent)
+        else:
+            self._turns(loop, scope, 0, extent)
+
+    def _wide_loop(self, loop: For, scope: Scope, extent: int | str) -> None:
+        """A loop whose turns, or whose own folds, may be taken a vector at a time."""
+        fold = fold_of(loop)
+        if fold is not None and reads_rows(fold, self.scalars, scope):
+            self._fold(fold, scope)
+        elif loop.kind == "vector" and not has_rows_across(loop, self.scalars, scope):
             self._vector_loop(loop, scope, extent)
         else:
             self._turns(loop, scope, 0, extent)
@@ -151,6 +162,48 @@ class KernelPrinter:
             self.body(loop.body, inner)
         if not (isinstance(extent, int) and extent % self.lanes == 0):
             self._turns(loop, scope, whole, extent)
+
+    def _fold(self, fold: Fold, scope: Scope) -> None:
+        """Vectors of numbers fold into as many variables, and these into one at last."""
+        vectors = fold.extent // self.lanes
+        cells = [self._vector_cell(fold, scope) for _ in range(min(WAYS, vectors))]
+        most = vectors // len(cells) * len(cells) * self.lanes
+        self._fold_vectors(fold, scope, cells, (0, most))
+        self._fold_vectors(fold, scope, cells[:1], (most, vectors * self.lanes))
+        total = self._read_cell(cells[0])
+        for cell in cells[1:]:
+            total = self.scalars.binary(fold.function, total, self._read_cell(cell))
+        one = self.scalars.across(fold.function, total)
+        old = self._read_cell(scope.cells[fold.target])
+        self._write(scope.cells[fold.target], self.scalars.binary(fold.function, old, one))
+        if fold.extent % self.lanes:
+            self._turns(fold.loop, scope, vectors * self.lanes, fold.extent)
+
+    def _fold_vectors(
+        self, fold: Fold, scope: Scope, cells: list[Value], turns: tuple[int, int]
+    ) -> None:
+        """Some turns of a fold, each vector into another of the variables."""
+        if turns[0] == turns[1]:
+            return
+        with self.function.loop(*turns, len(cells) * self.lanes) as counter:
+            for way, cell in enumerate(cells):
+                inner = replace(scope.copy(), lane=fold.loop.var)
+                first = self.function.add(counter, way * self.lanes)
+                inner.values[fold.loop.var] = Value(str(first), DType.I64)
+                inner.cells[fold.target], inner.steps[fold.target] = cell, None
+                self.body(fold.loop.body, inner)
+
+    def _vector_cell(self, fold: Fold, scope: Scope) -> Value:
+        """A variable for each lane: it begins with nothing, or with an extreme so far."""
+        dtype = fold.target.dtype
+        cell = Value(self.function.alloca(llvm_type(dtype, self.lanes)), dtype, self.lanes)
+        zero = Value(constant(0, dtype), dtype)
+        start = zero if fold.function == "add" else self._read_cell(scope.cells[fold.target])
+        self._write(cell, start)
+        return cell
+
+    def _read_cell(self, cell: Value) -> Value:
+        return replace(cell, text=self.function.let(f"load {cell.type}, ptr {cell.text}"))
 
     def _integer(self, expression: Scalar, scope: Scope) -> int | str:
         if isinstance(expression, Const):

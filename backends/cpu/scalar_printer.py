@@ -184,6 +184,12 @@ class ScalarPrinter(Arithmetic):
         places = self._places(load.buffer, load.index, stride, scope)
         return self._gather(load.buffer, places, guard, other)
 
+    def stride(self, load: Load, scope: Scope) -> int | None:
+        """How many elements apart neighbouring lanes read; None where that varies."""
+        if load.guard is not None and self.step(load.guard, scope) != 0:
+            return None
+        return _stride(load.buffer, [self.step(i, scope) for i in load.index])
+
     def _places(
         self, buffer: Buffer, index: tuple[Scalar, ...], stride: int | None, scope: Scope
     ) -> list[Value]:
