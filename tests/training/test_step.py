@@ -85,7 +85,10 @@ def _expected() -> tuple[list[float], dict[str, Array]]:
     return _train(program, BATCHES), program.parameters()
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    "backend",
+    [pytest.param(b, marks=[pytest.mark.slow] if b == "numba" else []) for b in BACKENDS],
+)
 def test_every_backend_trains_alike(backend: str) -> None:
     losses, parameters = _expected()
     program = compile_graph(_step().graph, BACKENDS[backend], SIZES)
