@@ -175,6 +175,20 @@ def test_constants_lie_as_layers_read_them() -> None:
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
 
 
+def test_a_constant_that_many_nodes_move_stays() -> None:
+    """Each would keep a copy of its own."""
+    row = _kept(1, 24)
+    shapes = [(24, 1), (12, 2), (8, 3), (6, 4), (4, 6), (3, 8), (2, 12), (1, 24)]
+    moved = [operators["reshape"](shape)(row[0]) for shape in shapes]  # type: ignore[call-arg]
+    sums = [_do("reduce_sum", each, axes=(0,)) for each in moved]
+    named = tuple((f"y{k}", each) for k, each in enumerate(sums))
+    graph = Graph("Model", (X,), named, constants=_constants(row))
+    tidy, _ = tidied(graph, {})
+    assert len([n for n in topological(tidy.roots) if n.op.name == "reshape"]) == len(shapes) - 2
+    for one, other in zip(*(run(g.roots, {}, g.constants) for g in (tidy, graph)), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_a_constant_that_is_more_than_weights_stays_as_it_is() -> None:
     table = _kept(1, 6, 4)
     root = _do("add", _do("matmul", X, table[0]), _do("reduce_sum", table[0]))

@@ -20,6 +20,8 @@ _MADE_UP = re.compile(
     re.ASCII,
 )
 
+MOVES = 2  # of each constant in the mean, such as to other axes and then flat
+
 
 def is_made_up(name: str) -> bool:
     """Whether an exporter made a name: that of a constant, which nobody has trained."""
@@ -87,17 +89,21 @@ def with_moved_weights(
     """Returns the graph with weights in the form in which it reads them, and their new values.
 
     What reads a constant through a reshape or a permutation reads what that gives; so does what
-    reads a parameter, if nothing else reads it.
+    reads a parameter, if nothing else reads it. Constants that many nodes move stay: a short file
+    could ask for more than there is memory.
     """
     read, roots = users(graph.roots), set(graph.roots)
     new, constants = dict(values), dict(graph.constants)
+    room = MOVES * sum(array.nbytes for array in constants.values())
 
     def step(node: Node, inputs: tuple[Node, ...]) -> Node:
+        nonlocal room
         if isinstance(node.op, Reshape | Permute):
             (old,) = node.inputs
             (x,) = inputs
             if isinstance(x.op, Constant) and _static(node):
-                return _moved_constant(node.op(x), constants)
+                room -= constants[x.op.digest].nbytes
+                return _moved_constant(node.op(x), constants) if room >= 0 else node.op(x)
             only = len(read[old]) == 1 and old not in roots
             if only and isinstance(x.op, Param) and x.op.path in new and _static(node):
                 (array,) = run([node.op(x)], {x.op.path: new[x.op.path]})
