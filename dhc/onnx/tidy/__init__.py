@@ -26,7 +26,7 @@ def tidied(graph: Graph, values: Mapping[str, Array]) -> tuple[Graph, Mapping[st
     """
     canonical = Canonicalize()
     made = canonical(without_expansions(with_numbers(graph, values)))
-    made, turned = layers.with_dense_layers(norms.without_idle_weights(made, values), values)
+    made = layers.with_dense_layers(norms.without_idle_weights(made, values))
     for rules in _SETS:
         made = canonical(rules.apply(made))
-    return with_moved_weights(with_attention(made), turned)
+    return with_moved_weights(with_attention(made), values)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
-import numpy as np
-
-from dhc.ir.graph import Array, Constant, Graph, Node, Param, users
+from dhc.ir.graph import Constant, Graph, Node, Param, users
 from dhc.ir.rewrite import rebuild, transform
 from dhc.ir.rules import RuleSet
 from dhc.onnx.tidy.matching import orders
@@ -20,30 +17,23 @@ from dhc.ops.shape import Permute, Reshape
 rules = RuleSet()
 
 
-def with_dense_layers(
-    graph: Graph, values: Mapping[str, Array]
-) -> tuple[Graph, Mapping[str, Array]]:
+def with_dense_layers(graph: Graph) -> Graph:
     """Products with a matrix of weights [in, out] as dense layers, whose weights are [out, in]."""
     read = users(graph.roots)
-    turned = {
-        node.op.path: replace(node.op, type=node.type.with_shape(node.type.shape[::-1]))()
+    weights = {
+        node
         for node, uses in read.items()
-        if isinstance(node.op, Param) and node.type.rank == 2 and _multiplies_rows(node, uses)
+        if isinstance(node.op, Param | Constant)
+        and node.type.rank == 2
+        and _multiplies_rows(node, uses)
     }
-    turned = {path: node for path, node in turned.items() if path in values}
-    kept = {n for n in read if isinstance(n.op, Constant) and _multiplies_rows(n, read[n])}
 
     def step(node: Node, inputs: tuple[Node, ...]) -> Node:
-        second = node.inputs[1].op if isinstance(node.op, MatMul) else None
-        if isinstance(second, Param) and second.path in turned:
-            return Dense()(inputs[0], turned[second.path])
-        if second is not None and node.inputs[1] in kept and node.inputs[1].type.rank == 2:
+        if isinstance(node.op, MatMul) and node.inputs[1] in weights:
             return Dense()(inputs[0], Permute((1, 0))(inputs[1]))
         return rebuild(node, inputs)
 
-    made = transform(graph, step)
-    new = {path: np.ascontiguousarray(values[path].T) for path in turned}
-    return made, {**values, **new}
+    return transform(graph, step)
 
 
 def _multiplies_rows(weights: Node, uses: Sequence[Node]) -> bool:
