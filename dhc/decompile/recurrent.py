@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from dhc.ir.graph import Constant, Graph, Initializer, Literal_, Node, Param, topological
-from dhc.ir.size import Shape
-from dhc.ir.types import DType
+from dhc.ir.graph import Constant, Graph, Literal_, Node, Param, topological
 from dhc.ops.linear import Dense
 from dhc.ops.movement import Expand, Slice
 from dhc.ops.phrase import Phrase
-from dhc.ops.recurrent import LAYERS
+from dhc.ops.recurrent import LAYERS, GivenWeights
 from dhc.ops.scan import Scan
 from dhc.ops.sequence import SequenceMask
 from dhc.ops.shape import Concat, Permute, Reshape
@@ -94,7 +92,7 @@ class _Guess:
 
     def build(self) -> tuple[Node, ...]:
         """Its results, in the form in which they stand in a graph."""
-        made = LAYERS[self.kind](_Given(self.weights), self.x, **self.said, give="all")
+        made = LAYERS[self.kind](GivenWeights(self.weights), self.x, **self.said, give="all")
         roots = made if isinstance(made, tuple) else (made,)
         outputs = tuple((str(k), root) for k, root in enumerate(roots))
         return Canonicalize()(Graph("layer", (), outputs)).roots
@@ -108,27 +106,6 @@ class _Guess:
         }
         stem = _stem(self.weights)
         return Phrase(self.kind, (self.x,), said | ({"name": stem} if stem else {}), self.weights)
-
-
-@dataclass(frozen=True)
-class _Given:
-    """The weights that a layer is given in place of new ones."""
-
-    weights: Mapping[str, Node]
-
-    def param(
-        self,
-        name: str,
-        shape: Shape,
-        initializer: Initializer,
-        trainable: bool = True,
-        dtype: DType = DType.F32,
-    ) -> Node:
-        """The weights of a name."""
-        return self.weights[name]
-
-    def stream(self) -> str:
-        raise AssertionError("recurrent layers draw nothing")
 
 
 def _guesses(loops: Sequence[Node]) -> Iterator[_Guess]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dhc.ir.graph import Initializer, Node, literal
-from dhc.ir.size import unify
+from dhc.ir.size import Shape, unify
+from dhc.ir.types import DType
 from dhc.ops.activation import Relu, Sigmoid, Tanh
 from dhc.ops.base import LayerContext, TypeRuleError, layer
 from dhc.ops.conv import int_size
@@ -318,3 +319,28 @@ LAYERS: Mapping[str, Callable[..., Node | tuple[Node, ...]]] = {
     "lstm": lstm,
     "gru": gru,
 }
+
+
+@dataclass(frozen=True)
+class GivenWeights:
+    """What a recurrent layer is built with where its weights are there already.
+
+    Attributes:
+        weights: By their names in the layer.
+    """
+
+    weights: Mapping[str, Node]
+
+    def param(
+        self,
+        name: str,
+        shape: Shape,
+        initializer: Initializer,
+        trainable: bool = True,
+        dtype: DType = DType.F32,
+    ) -> Node:
+        """The weights of a name."""
+        return self.weights[name]
+
+    def stream(self) -> str:
+        raise AssertionError("recurrent layers draw nothing")

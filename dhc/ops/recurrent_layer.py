@@ -6,15 +6,12 @@ Their weights have another order of gates. ONNX: i o f c of an LSTM, z r h of a 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
-from dhc.ir.graph import Initializer, Node
-from dhc.ir.size import Shape
-from dhc.ir.types import DType
+from dhc.ir.graph import Node
 from dhc.ops.foreign import Array, Call, Known, Results
-from dhc.ops.recurrent import LAYERS
+from dhc.ops.recurrent import LAYERS, GivenWeights
 from dhc.ops.shape import Permute, Reshape
 
 _ORDER = {"RNN": (0,), "GRU": (1, 0, 2), "LSTM": (0, 2, 3, 1)}
@@ -23,54 +20,34 @@ _USUAL: Mapping[str, tuple[tuple[tuple[str, ...], str], ...]] = {
     "GRU": ((("sigmoid", "tanh"), ""),),
     "LSTM": ((("sigmoid", "tanh", "tanh"), ""),),
 }
+REVERSE: Mapping[str, tuple[bool, ...]] = {
+    "forward": (False,), "reverse": (True,), "bidirectional": (False, True),
+}  # fmt: skip
 _ENDS = ("w", "weight", "weights", "kernel")  # what names of weights end in
-
-
-@dataclass(frozen=True)
-class _Weights:
-    """The weights of a node, as a layer asks for them."""
-
-    call: Call
-    arrays: Mapping[str, Array]
-    dtype: DType
-    stem: str
-
-    def param(
-        self,
-        name: str,
-        shape: Shape,
-        initializer: Initializer,
-        trainable: bool = True,
-        dtype: DType = DType.F32,
-    ) -> Node:
-        """The weights of a name; their path begins with that of the node's, if there is one."""
-        path = f"{self.stem}.{name}" if self.stem else ""
-        return self.call.node(Known(self.arrays[name], self.dtype, path))
-
-    def stream(self) -> str:
-        raise AssertionError("recurrent layers draw nothing")
 
 
 def standard_layer(call: Call) -> Results | None:
     """Returns what a node gives that is a layer of the language, or nothing if it is none."""
-    weights = _weights(call)
-    directions = call.get("direction", "forward")
-    both = directions == "bidirectional"
+    reverse = REVERSE.get(call.get("direction", "forward"))
+    if reverse is None:
+        return None
+    weights, both = _weights(call, len(reverse)), len(reverse) > 1
     activation = _activation(call, 2 if both else 1)
     if weights is None or activation is None or not _is_plain(call):
         return None
     by_batch = bool(call.get("layout", 0))
     x = Permute((1, 0, 2))(call.tensor(0)) if by_batch else call.tensor(0)
-    units = weights.arrays["hidden.weight"].shape[1]
+    units = weights["hidden.weight"].array.shape[1]
     starts = [_start(call, k, 1 + both, by_batch) for k in (5, 6)[: _states(call)]]
     wanted = x.type.with_shape((x.type.shape[1], (1 + both) * units))
     if any(start is not None and start.type != wanted for start in starts):
         return None
     said = {"hc"[k]: start for k, start in enumerate(starts) if start is not None}
     options = {"activation": activation} if activation else {}
+    given = GivenWeights({name: call.node(each) for name, each in weights.items()})
     made = LAYERS[call.op_type.lower()](
-        weights, x, units, bidirectional=both, reverse=directions == "reverse", give="all",
-        bias="input.bias" in weights.arrays, lengths=call.tensor(4) if call.has(4) else None,
+        given, x, units, bidirectional=both, reverse=reverse == (True,), give="all",
+        bias="input.bias" in weights, lengths=call.tensor(4) if call.has(4) else None,
         time_first=True, **said, **options,
     )  # fmt: skip
     output, *states = made if isinstance(made, tuple) else (made,)
@@ -101,16 +78,21 @@ def _activation(call: Call, directions: int) -> str | None:
     return next((word for each, word in usual if each * directions == names), None)
 
 
-def _weights(call: Call) -> _Weights | None:
-    """The weights in the order of the language, if all are known."""
+def _weights(call: Call, directions: int) -> Mapping[str, Known] | None:
+    """The weights in the order of the language, by their names there, if all are known.
+
+    Their paths begin with that of the node's own weights, if these have one.
+    """
     given = [call.value(k) for k in (1, 2, 3) if call.has(k)]
     known = [each for each in given if isinstance(each, Known) and not each.has_names]
     path = known[0].path or known[0].name if known else ""
     if len(known) != len(given) or len({each.dtype for each in known}) > 1:
         return None
+    if any(each.array.shape[:1] != (directions,) for each in known):
+        return None
     into, back = known[0].array, known[1].array
     arrays: dict[str, Array] = {}
-    for direction, prefix in enumerate(("", "backward.")[: len(into)]):
+    for direction, prefix in enumerate(("", "backward.")[:directions]):
         arrays[f"{prefix}input.weight"] = _ordered(call, into[direction])
         arrays[f"{prefix}hidden.weight"] = _ordered(call, back[direction])
         if len(known) > 2:
@@ -118,7 +100,11 @@ def _weights(call: Call) -> _Weights | None:
             arrays[f"{prefix}input.bias"] = _ordered(call, first)
             arrays[f"{prefix}hidden.bias"] = _ordered(call, second)
     call.must("hidden_size", back.shape[2])
-    return _Weights(call, arrays, known[0].dtype, _stem(call, path))
+    stem, dtype = _stem(call, path), known[0].dtype
+    return {
+        name: Known(array, dtype, f"{stem}.{name}" if stem else "")
+        for name, array in arrays.items()
+    }
 
 
 def _ordered(call: Call, rows: Array) -> Array:

@@ -25,7 +25,7 @@ from dhc.ops.linear import Dense
 from dhc.ops.movement import Expand, slice_axis
 from dhc.ops.over_time import States, over_time
 from dhc.ops.quantize import dequantized, through_bytes
-from dhc.ops.recurrent_layer import standard_layer
+from dhc.ops.recurrent_layer import REVERSE, standard_layer
 from dhc.ops.shape import Permute, Reshape, joined
 
 Activation = Callable[[Node], Node]
@@ -192,9 +192,6 @@ _KINDS: Mapping[str, _Kind] = {
     "GRU": _Kind(3, 1, ("sigmoid", "tanh"), "linear_before_reset", _gru),
     "LSTM": _Kind(4, 2, ("sigmoid", "tanh", "tanh"), "input_forget", _lstm),
 }
-_REVERSE: Mapping[str, tuple[bool, ...]] = {
-    "forward": (False,), "reverse": (True,), "bidirectional": (False, True),
-}  # fmt: skip
 
 
 @reads(*_KINDS)
@@ -233,7 +230,7 @@ def _beside(values: Node, x: Node) -> Node:
 
 def _layers(call: Call, kind: _Kind, into: Node, back: Node, kept: Activation) -> Results:
     call.get("output_sequence", 0)  # before version 7: whether the first output is there
-    reverse = _REVERSE.get(call.get("direction", "forward"))
+    reverse = REVERSE.get(call.get("direction", "forward"))
     if reverse is None:
         raise ForeignError("its direction is neither forward, reverse nor bidirectional")
     if into.type.shape[0] != len(reverse):

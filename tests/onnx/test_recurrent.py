@@ -104,6 +104,26 @@ def test_layers_give_what_onnxruntime_gives(
         np.testing.assert_allclose(array, wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("built", "said", "reason"),
+    [
+        ("forward", "sideways", "direction is neither forward, reverse nor bidirectional"),
+        ("forward", "bidirectional", "weights have 1 directions, not 2"),
+        ("bidirectional", "reverse", "weights have 2 directions, not 1"),
+    ],
+)
+@pytest.mark.parametrize("kind", GATES)
+def test_directions_are_those_of_the_weights(
+    tmp_path: Path, kind: str, built: str, said: str, reason: str
+) -> None:
+    """No part of the weights is left out."""
+    model, x = _model(kind, {}, ("B",), built)
+    (direction,) = (a for a in model.graph.node[0].attribute if a.name == "direction")
+    direction.s = said.encode()
+    with pytest.raises(DhcError, match=reason):
+        _results(tmp_path / "model.onnx", model, x)
+
+
 @pytest.mark.parametrize("kind", GATES)
 def test_weights_that_nodes_make_of_constants_are_weights(tmp_path: Path, kind: str) -> None:
     """Exporters join the weights of gates in nodes; it is a layer of the language all the same."""
