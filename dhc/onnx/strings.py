@@ -85,9 +85,7 @@ def _normalize(call: Call) -> Results:
     fold: Callable[[str], str] = str if call.get("is_case_sensitive", 0) else str.lower
     words: tuple[str, ...] = call.get("stopwords", ())
     stop = {fold(word) for word in words}
-    action = call.get("case_change_action", "NONE")
-    if action not in _CASES:
-        raise ForeignError(f"attribute 'case_change_action' is {action!r}")
+    action = call.word("case_change_action", "NONE", _CASES)
     kept = [_CASES[action](each) for each in x.reshape(-1) if fold(each) not in stop]
     found = np.array(kept or [""], object)
     return strings_of(found.reshape(1, -1) if x.ndim == 2 else found)

@@ -208,7 +208,7 @@ class Gelu(Elementwise):
     @classmethod
     def from_onnx(cls, call: Call) -> Node:
         forms: dict[str, Literal["erf", "tanh"]] = {"none": "erf", "tanh": "tanh"}
-        return cls(forms[call.get("approximate", "none")])(call.tensor(0))
+        return cls(forms[call.word("approximate", "none", forms)])(call.tensor(0))
 
     def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
         if out.opset < 20:

@@ -11,7 +11,7 @@ from dhc.ir.graph import Node
 from dhc.ir.scalar import Bitcast, Scalar, cast, lift, select
 from dhc.ir.types import DType, Tensor
 from dhc.ops.base import Array, Elements, Elementwise, Onnx, Operator, TypeRuleError, op
-from dhc.ops.foreign import Call, ForeignError
+from dhc.ops.foreign import Call
 from dhc.ops.outward import Outward, Term
 from dhc.ops.outward_formula import write_formula
 from dhc.ops.sample import Sample, sample
@@ -77,10 +77,7 @@ class BitShift(Bits):
 
     @classmethod
     def from_onnx(cls, call: Call) -> Node:
-        direction = call.get("direction", "")
-        if direction not in _DIRECTIONS:
-            raise ForeignError(f"attribute 'direction' is '{direction}'")
-        return cls(_DIRECTIONS[direction])(*call.tensors)
+        return cls(_DIRECTIONS[call.word("direction", "", _DIRECTIONS)])(*call.tensors)
 
     def to_onnx(self, out: Outward, result: Tensor, *inputs: Term) -> Term:
         """What ONNX does with signs and with too many places is not said: as its expression."""

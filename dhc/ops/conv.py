@@ -202,6 +202,9 @@ def foreign_conv(call: Call, x: Node, weight: Node) -> Conv:
     return Conv(stride, pads, dilation, call.get("group", 1))
 
 
+AUTO_PADS = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
+
+
 def foreign_window(
     call: Call, sizes: tuple[Size, ...], kernel: tuple[int, ...]
 ) -> tuple[tuple[int, ...], Pads, tuple[int, ...]]:
@@ -218,18 +221,15 @@ def foreign_window(
     listed = call.ints("pads", (0,) * (2 * rank))
     if not len(kernel) == len(stride) == len(dilation) == len(listed) // 2 == rank:
         raise ForeignError(f"its attributes are not for {rank} axes")
-    match call.get("auto_pad", "NOTSET"):
+    match call.word("auto_pad", "NOTSET", AUTO_PADS):
         case "NOTSET":
             return stride, tuple(zip(listed[:rank], listed[rank:], strict=True)), dilation
         case "VALID":
             return stride, ((0, 0),) * rank, dilation
         case "SAME_UPPER":
             return stride, resolve_padding("same", sizes, kernel, stride, dilation), dilation
-        case "SAME_LOWER":
-            upper = resolve_padding("same", sizes, kernel, stride, dilation)
-            return stride, tuple((after, before) for before, after in upper), dilation
-        case other:
-            raise ForeignError(f"attribute 'auto_pad' is {other!r}")
+    upper = resolve_padding("same", sizes, kernel, stride, dilation)
+    return stride, tuple((after, before) for before, after in upper), dilation
 
 
 def spread(name: str, value: Ints, rank: int, least: int = 1) -> tuple[int, ...]:

@@ -30,6 +30,7 @@ from dhc.ops.base import (
 )
 from dhc.ops.compare import Equal
 from dhc.ops.conv import (
+    AUTO_PADS,
     Ints,
     Padding,
     Pads,
@@ -155,7 +156,7 @@ class ConvTranspose(Structured):
         kernel = tuple(int_size(size) for size in weight.type.shape[2:])
         sizes = x.type.shape[2:]
         whole, extra = call.ints("output_shape"), call.ints("output_padding", (0,) * len(sizes))
-        same = call.get("auto_pad", "NOTSET")
+        same = call.word("auto_pad", "NOTSET", AUTO_PADS)
         if whole or same.startswith("SAME"):
             ones = (1,) * len(sizes)
             stride, dilation = call.ints("strides", ones), call.ints("dilations", ones)

@@ -33,11 +33,9 @@ def _read_linear(call: Call) -> Node:
 def _read_thresholds(call: Call) -> Node:
     """How many thresholds [C, T] of its channel each element reaches, scaled and shifted."""
     x, thresholds = call.tensor(0), call.tensor(1)
-    layout = call.get("data_layout", "NCHW")
+    layout = call.word("data_layout", "NCHW", _LAYOUTS)
     call.get("out_dtype", "")  # the integer type that the results fit in; they stay floats
     scale, bias = call.get("out_scale", 1.0), call.get("out_bias", 0.0)
-    if layout not in _LAYOUTS:
-        raise ForeignError(f"attribute 'data_layout' is {layout!r}")
     if thresholds.type.rank != 2 or x.type.rank < 2:
         raise ForeignError(f"its thresholds are {thresholds.type} for {x.type}")
     channels, count = thresholds.type.shape

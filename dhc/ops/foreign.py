@@ -11,7 +11,7 @@ be sizes with names. They are `Known` until an operator wants a node.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -308,6 +308,17 @@ class Call:
         if default is not None and not isinstance(found, type(default)):
             raise ForeignError(f"attribute '{name}' is {found!r}")
         return found  # type: ignore[return-value]
+
+    def word(self, name: str, default: str, known: Container[str]) -> str:
+        """Returns an attribute that is one of some words.
+
+        Raises:
+            ForeignError: if it is another.
+        """
+        found = self.get(name, default)
+        if found not in known:
+            raise ForeignError(f"attribute '{name}' is {found!r}")
+        return found
 
     def ints(self, name: str, default: tuple[int, ...] = ()) -> tuple[int, ...]:
         """Returns an attribute that is a list of integers.

@@ -9,10 +9,11 @@ from typing import get_args
 from dhc.ir.graph import Node
 from dhc.ir.size import Size
 from dhc.ops.foreign import Call, ForeignError, reads
-from dhc.ops.resize import CUBIC, Resize, ResizeNearest
+from dhc.ops.resize import CUBIC, Resize, ResizeNearest, Rounding
 from dhc.ops.resize_axis import Coordinates, Region
 from dhc.ops.resize_matrix import Kernel, by_matrices
 
+_MODES = ("nearest", "linear", "bilinear", "cubic")
 Scaled = tuple[tuple[Size, ...], tuple[float, ...]]
 
 
@@ -22,13 +23,12 @@ def _read_resize(call: Call) -> Node:
     x = call.tensor(0)
     axes = [axis % x.type.rank for axis in call.ints("axes", tuple(range(x.type.rank)))]
     sizes, scales = _foreign_sizes(call, x, axes)
-    coordinates, mode = _foreign_coordinates(call), call.get("mode", "nearest")
+    coordinates, mode = _foreign_coordinates(call), call.word("mode", "nearest", _MODES)
     slope, filtered = call.get("cubic_coeff_a", CUBIC), bool(call.get("antialias", 0))
     excluded = bool(call.get("exclude_outside", 0))
     outside = call.get("extrapolation_value", 0.0)
-    nearest = call.get("nearest_mode", "floor" if call.opset < 11 else "round_prefer_floor")
-    if mode not in ("nearest", "linear", "bilinear", "cubic"):
-        raise ForeignError(f"attribute 'mode' is {mode!r}")
+    usual = "floor" if call.opset < 11 else "round_prefer_floor"
+    nearest = call.word("nearest_mode", usual, get_args(Rounding))
     cuts = coordinates == "tf_crop_and_resize"
     region = _foreign_region(call, x.type.rank, axes) if cuts else ()
     first = _first_changed(x, sizes, scales, region)

@@ -94,13 +94,12 @@ class RoiAlign(Composite):
     @classmethod
     def from_onnx(cls, call: Call) -> Node:
         x, boxes, samples = (call.tensor(k) for k in range(3))
-        ratio, mode = call.get("sampling_ratio", 0), call.get("mode", "avg")
+        ratio, mode = call.get("sampling_ratio", 0), call.word("mode", "avg", ("avg", "max"))
         if ratio < 1:
             raise ForeignError("how many places it samples depends on the boxes")
-        if mode not in ("avg", "max"):
-            raise ForeignError(f"attribute 'mode' is {mode!r}")
         usual = "half_pixel" if call.opset >= 16 else "output_half_pixel"
-        half = call.get("coordinate_transformation_mode", usual) == "half_pixel"
+        places = ("half_pixel", "output_half_pixel")
+        half = call.word("coordinate_transformation_mode", usual, places) == "half_pixel"
         size = call.get("output_height", 1), call.get("output_width", 1)
         found = cls(size, ratio, call.get("spatial_scale", 1.0), half)
         return (replace(found, mode="max") if mode == "max" else found)(x, boxes, samples)

@@ -8,7 +8,7 @@ from dhc.ir.graph import Node
 from dhc.ir.types import Tensor
 from dhc.ops.base import Composite, Onnx, TypeRuleError, op
 from dhc.ops.conv import int_size
-from dhc.ops.foreign import Call, ForeignError
+from dhc.ops.foreign import Call
 from dhc.ops.outward import Outward, Term
 from dhc.ops.sample import Sample, sample
 from dhc.ops.shape import Permute, Reshape
@@ -130,7 +130,4 @@ class ChannelShuffle(Composite):
 
 def _mode(call: Call) -> bool:
     """Whether the places within a block come before the channels."""
-    mode = call.get("mode", "DCR")
-    if mode not in _MODES:
-        raise ForeignError(f"attribute 'mode' is {mode!r}")
-    return _MODES[mode]
+    return _MODES[call.word("mode", "DCR", _MODES)]

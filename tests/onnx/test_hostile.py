@@ -162,3 +162,31 @@ def test_names_that_onnx_cannot_parse_are_refused(tmp_path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=imports), tmp_path / "m.onnx")
     with pytest.raises(DhcError, match="ONNX does not say what it is made of"):
         load(tmp_path / "m.onnx")
+
+
+UNKNOWN_WORDS = {
+    "auto_pad": node("Conv", ["x", "w"], ["y"], auto_pad="SAME"),
+    "auto_pad of a given size": node(
+        "ConvTranspose", ["x", "w"], ["y"], auto_pad="SAME", output_shape=[4, 4]
+    ),
+    "nearest_mode": node("Resize", ["x", "", "by"], ["y"], nearest_mode="odd"),
+    "mode": node("Resize", ["x", "", "by"], ["y"], mode="odd"),
+    "coordinate_transformation_mode": node(
+        "RoiAlign", ["x", "boxes", "of"], ["y"], coordinate_transformation_mode="odd",
+        sampling_ratio=2,
+    ),
+    "mode of blocks": node("DepthToSpace", ["x"], ["y"], blocksize=1, mode="odd"),
+    "direction": node("BitShift", ["of", "of"], ["y"], direction="odd"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNKNOWN_WORDS)
+def test_words_that_mean_nothing_are_refused(tmp_path: Path, name: str) -> None:
+    """None of them stands for the usual one."""
+    arrays = {
+        "w": np.ones((2, 2, 3, 3), np.float32), "by": np.array([1, 1, 2, 2], np.float32),
+        "boxes": np.array([[0, 0, 2, 2]], np.float32), "of": np.array([0], np.int64),
+    }  # fmt: skip
+    known = [numpy_helper.from_array(array, key) for key, array in arrays.items()]
+    with pytest.raises(DhcError, match=f"attribute '{name.split()[0]}' is '"):
+        _load(tmp_path, [UNKNOWN_WORDS[name]], known=known, shape=[1, 2, 4, 4])
